@@ -1,0 +1,1 @@
+"""rsbot-beam: Earth Engine to TensorFlow and back to maps, at continental scale, with Apache Beam."""
