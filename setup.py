@@ -15,7 +15,7 @@ EXTRAS = {
     "learning": ["tensorflow>=2.21,<2.22", "tensorflow-transform>=1.21,<1.22"],
     "vectors": ["pyogrio>=0.10"],
     "local": ["starlette>=0.45", "uvicorn>=0.34", "httptools>=0.6", "uvloop>=0.21", "rasterio>=1.4"],
-    "views": ["matplotlib>=3.9", "tqdm>=4.66"],
+    "views": ["matplotlib>=3.9"],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
 EXTRAS["test"] = [
@@ -49,10 +49,11 @@ setup(
         "pyarrow>=16",
         "pyproj>=3.6",
         "shapely>=2.0.6",
+        "tqdm>=4.66",
         "urllib3>=2.2",
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["rsbot=pipelines.rsbot:main"]},
+    entry_points={"console_scripts": ["rsbot=pipelines.rsbot:console"]},
     classifiers=[
         "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3.10",

@@ -1,1 +1,91 @@
-"""rsbot-beam: Earth Engine to TensorFlow and back to maps, at continental scale, with Apache Beam."""
+"""rsbot-beam: Earth Engine to TensorFlow and back to maps, at continental scale, with Apache Beam.
+
+What is listed here is the public interface. Names are loaded when they are first used: importing the package loads
+neither Earth Engine's client nor TensorFlow nor Beam.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rsbot_beam.data.bands import Band, LabelClass, Layout
+    from rsbot_beam.data.patch import Patch
+    from rsbot_beam.data.period import Period
+    from rsbot_beam.data.read_patches import read_patches
+    from rsbot_beam.earthengine.endpoint import Endpoint
+    from rsbot_beam.errors import RsbotError
+    from rsbot_beam.geometry import Cover, Grid, Region, TileBlock, TileKey, read_region, resolve_grid
+    from rsbot_beam.learning.dataset import load_dataset
+    from rsbot_beam.recipes import Preprocessing, Recipe, load_recipe
+    from rsbot_beam.runs.config import ExportConfig
+    from rsbot_beam.runs.export import run_export
+    from rsbot_beam.transforms.analyze import AnalyzePatches
+    from rsbot_beam.transforms.enumerate import EnumerateShards
+    from rsbot_beam.transforms.examples import WriteExamples
+    from rsbot_beam.transforms.fetch import FetchPatches
+    from rsbot_beam.transforms.raw import WriteRawShards
+
+__version__ = (Path(__file__).parent / "VERSION").read_text(encoding="utf-8").strip()
+
+_MODULES = {
+    "rsbot_beam.data.bands": ("Band", "LabelClass", "Layout"),
+    "rsbot_beam.data.patch": ("Patch",),
+    "rsbot_beam.data.period": ("Period",),
+    "rsbot_beam.data.read_patches": ("read_patches",),
+    "rsbot_beam.earthengine.endpoint": ("Endpoint",),
+    "rsbot_beam.errors": ("RsbotError",),
+    "rsbot_beam.geometry": ("Cover", "Grid", "Region", "TileBlock", "TileKey", "read_region", "resolve_grid"),
+    "rsbot_beam.learning.dataset": ("load_dataset",),
+    "rsbot_beam.recipes": ("Preprocessing", "Recipe", "load_recipe"),
+    "rsbot_beam.runs.config": ("ExportConfig",),
+    "rsbot_beam.runs.export": ("run_export",),
+    "rsbot_beam.transforms.analyze": ("AnalyzePatches",),
+    "rsbot_beam.transforms.enumerate": ("EnumerateShards",),
+    "rsbot_beam.transforms.examples": ("WriteExamples",),
+    "rsbot_beam.transforms.fetch": ("FetchPatches",),
+    "rsbot_beam.transforms.raw": ("WriteRawShards",),
+}
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = [
+    "AnalyzePatches",
+    "Band",
+    "Cover",
+    "Endpoint",
+    "EnumerateShards",
+    "ExportConfig",
+    "FetchPatches",
+    "Grid",
+    "LabelClass",
+    "Layout",
+    "Patch",
+    "Period",
+    "Preprocessing",
+    "Recipe",
+    "Region",
+    "RsbotError",
+    "TileBlock",
+    "TileKey",
+    "WriteExamples",
+    "WriteRawShards",
+    "__version__",
+    "load_dataset",
+    "load_recipe",
+    "read_patches",
+    "read_region",
+    "resolve_grid",
+    "run_export",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

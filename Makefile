@@ -1,0 +1,58 @@
+# Every target sets up what it needs in .venv by itself; nothing but Python 3.11 and make is assumed.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements/lock-py311.txt
+UV_VERSION := 0.13.9
+READY := $(VENV)/.ready
+DEMO := demo
+
+.PHONY: help setup demo test test-fast lint format bench lock clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## install everything into .venv (1 to 3 minutes the first time)
+
+# uv installs 190 packages in the time in which pip resolves them; it comes from a small environment of its own.
+$(READY): $(LOCK) setup.py rsbot_beam/VERSION
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not on the PATH; install Python 3.11, or run make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "setting up $(VENV): about 190 packages, 3 GB"
+	@test -x $(VENV)/uv/bin/uv || { $(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+	@test -x $(BIN)/python || $(VENV)/uv/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	@$(VENV)/uv/bin/uv pip sync --quiet --python $(BIN)/python $(LOCK)
+	@$(VENV)/uv/bin/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: $(READY) ## fetch, transform and write a dataset of the local world into demo/ (under 3 minutes)
+	@rm -rf $(DEMO)
+	$(BIN)/rsbot export --recipe landcover --region 10.00,52.00,10.30,52.18 --year 2023 --output $(DEMO)/landcover --ee_url local
+	@$(BIN)/python examples/look_at_dataset.py $(DEMO)/landcover $(DEMO)/landcover.png
+
+test: $(READY) ## all tests (under 12 minutes)
+	$(BIN)/python -m pytest
+
+test-fast: $(READY) ## the tests without pipelines, servers and emulators (under 2 minutes)
+	$(BIN)/python -m pytest -m "not slow and not integration"
+
+lint: $(READY) ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## measure speed and memory (about 10 minutes); prints figures, tests nothing
+	$(BIN)/python -m benchmarks
+
+lock: $(READY) ## resolve the dependencies anew
+	$(VENV)/uv/bin/uv pip compile setup.py --extra all --extra test --extra lint --python-version 3.11 --no-emit-index-url --no-header --no-annotate --upgrade -q -o $(LOCK)
+	sed -i '1i # Everything for development on Python 3.11: the run-time set and all extras. Made by `make lock`; no index URLs.' $(LOCK)
+
+clean: ## remove what make made
+	rm -rf $(VENV) $(DEMO) build dist *.egg-info .mypy_cache .ruff_cache .hypothesis

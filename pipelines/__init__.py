@@ -1,0 +1,1 @@
+"""Mains: from flags to a configuration to a run."""

@@ -1,0 +1,123 @@
+"""What all commands share: flags in either spelling, Beam's flags, errors without tracebacks, logging."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+from rsbot_beam import errors
+from rsbot_beam.errors import InputError, RsbotError
+
+# How an error of ours looks in the text of an exception that came through a Beam worker.
+_FROM_WORKER = re.compile(r"rsbot_beam\.errors\.(\w+): (.*?)(?:\s*\[while running '[^']*'\])*\s*\Z", re.DOTALL)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """An argument parser whose errors are `InputError`s, and which takes --patch-size for --patch_size."""
+
+    def __init__(self, command: str, description: str) -> None:
+        super().__init__(
+            prog=f"rsbot {command}",
+            description=description,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Raise instead of printing the usage."""
+        raise InputError(f"{message} (see `{self.prog} --help`)")
+
+    def parse(self, argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """Parse our flags.
+
+        Returns:
+            Our flags, and those for Beam.
+
+        Raises:
+            InputError: A flag is unknown to us and to Beam; names the nearest.
+        """
+        flags, others = self.parse_known_args([underscored(argument) for argument in argv])
+        if others:
+            _check_beam_flags(others, [option for action in self._actions for option in action.option_strings])
+        return flags, others
+
+
+def underscored(argument: str) -> str:
+    """`--patch-size=8` as `--patch_size=8`; values are left alone."""
+    if not argument.startswith("--"):
+        return argument
+    name, equals, value = argument[2:].partition("=")
+    return f"--{name.replace('-', '_')}{equals}{value}"
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean X?`, or nothing."""
+    close = difflib.get_close_matches(name, list(known), 1, 0.5)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _check_beam_flags(others: Sequence[str], ours: Sequence[str]) -> None:
+    if not others[0].startswith("-"):
+        raise InputError(f"unexpected argument {others[0]!r}: values belong behind a flag, as in --name value")
+    known = beam_flags()
+    for argument in others:
+        name = argument.partition("=")[0]
+        if argument.startswith("--") and name not in known:
+            raise InputError(f"unknown flag {name}{suggest(name, [*ours, *known])}")
+
+
+def beam_flags() -> set[str]:
+    """All flags that Beam's own options have."""
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
+    for options in PipelineOptions.__subclasses__():
+        if options.__module__.startswith("apache_beam") and "_add_argparse_args" in options.__dict__:
+            options._add_argparse_args(parser)
+    return {flag for action in parser._actions for flag in action.option_strings}
+
+
+def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str]) -> int:
+    """Run a command's main; errors of ours become one message and an exit code."""
+    _configure_logging()
+    try:
+        return command(argv)
+    except RsbotError as error:
+        return _report(error)
+    except KeyboardInterrupt:
+        print("rsbot: stopped; the same command continues where it was", file=sys.stderr)
+        return 130
+    except Exception as error:
+        ours = from_worker(error)
+        if ours is None:
+            raise
+        return _report(ours)
+
+
+def _report(error: RsbotError) -> int:
+    print(f"rsbot: error: {error}", file=sys.stderr)
+    return error.exit_code
+
+
+def from_worker(error: BaseException) -> RsbotError | None:
+    """The error of ours that a Beam worker raised, from the text in which the runner hands it over; or None."""
+    found = _FROM_WORKER.search(str(error))
+    kind = getattr(errors, found.group(1), None) if found else None
+    return kind(found.group(2)) if found and isinstance(kind, type) and issubclass(kind, RsbotError) else None
+
+
+def _configure_logging() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # Keras 3 and tf_keras differ; tf.Transform needs neither in a pipeline.
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    logging.getLogger("rsbot_beam").setLevel(logging.INFO)
+    if not os.environ.get("RSBOT_DEBUG"):
+        # A failing bundle is logged with its traceback before the runner raises, and the message is printed here.
+        for name in ("apache_beam", "root", "absl", "tensorflow"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)

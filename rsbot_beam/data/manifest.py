@@ -1,0 +1,84 @@
+"""What a dataset's folder belongs to: written before the first pixel, compared by every later run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rsbot_beam import storage
+from rsbot_beam.data.bands import Band, LabelClass, Layout
+from rsbot_beam.errors import DatasetError
+
+FILE = "export.json"
+VERSION = 1
+# Told to people, not compared: the same run may be continued through another endpoint or from a file of another name.
+INFORMATION = "information"
+
+
+def layout_from_dict(content: Mapping[str, Any]) -> Layout:
+    """Inverse of `dataclasses.asdict` for a layout."""
+    return Layout(
+        bands=tuple(Band(**band) for band in content["bands"]),
+        steps=content["steps"],
+        static=tuple(Band(**band) for band in content["static"]),
+        label=Band(**content["label"]) if content["label"] else None,
+        classes=tuple(LabelClass(**item) for item in content["classes"]),
+    )
+
+
+def layout_to_dict(layout: Layout) -> dict[str, Any]:
+    """Plain form of a layout for JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(layout)))
+    return plain
+
+
+def read_manifest(root: str) -> dict[str, Any] | None:
+    """The manifest of a dataset's folder, or None where there is none.
+
+    Raises:
+        DatasetError: It is damaged.
+    """
+    path = storage.join(root, FILE)
+    try:
+        manifest: dict[str, Any] = json.loads(storage.read_text(path))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise DatasetError(f"{path} is damaged ({error}): give another output folder, or remove this one") from error
+    return manifest
+
+
+def claim(root: str, manifest: Mapping[str, Any]) -> None:
+    """Make a folder this run's, or check that it is.
+
+    Raises:
+        DatasetError: It belongs to another run; says what differs.
+    """
+    plain = json.loads(json.dumps(manifest))
+    found = read_manifest(root)
+    if found is None:
+        storage.write_bytes(storage.join(root, FILE), json.dumps(plain, indent=2, sort_keys=True))
+        return
+    differences = list(_differences(found, plain))
+    if differences:
+        listed = "".join(f"\n  {name}: there {old}, now {new}" for name, old, new in differences)
+        raise DatasetError(
+            f"{root} belongs to another export; what differs:{listed}\nGive another --output, or the same settings to continue it"
+        )
+
+
+def _differences(old: object, new: object, name: str = "") -> Iterator[tuple[str, str, str]]:
+    if name == INFORMATION or old == new:
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted(old.keys() | new.keys()):
+            yield from _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
+    else:
+        yield name, _short(old), _short(new)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 120 else text[:117] + "..."

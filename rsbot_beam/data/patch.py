@@ -1,0 +1,86 @@
+"""A patch: the pixels of one tile, with their validity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from odc.geo.geobox import GeoBox
+
+from rsbot_beam.data.bands import Layout
+from rsbot_beam.geometry import TileKey
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """The pixels of one tile.
+
+    Attributes:
+        key: The tile.
+        layout: What the arrays are.
+        pixels: By band name, in the band's own dtype: (height, width), or (steps, height, width) for bands with a time
+            axis. Invalid pixels are 0.
+        valid: By band name, bool, in the shape of the pixels; True = valid.
+    """
+
+    key: TileKey
+    layout: Layout
+    pixels: Mapping[str, np.ndarray]
+    valid: Mapping[str, np.ndarray]
+
+    @property
+    def geobox(self) -> GeoBox:
+        """Where the patch lies: CRS, transform and shape."""
+        return self.key.geobox
+
+    @property
+    def label(self) -> np.ndarray | None:
+        """The label's pixels, (height, width), or None for a recipe without labels."""
+        return self.pixels[self.layout.label.name] if self.layout.label else None
+
+    @property
+    def label_valid(self) -> np.ndarray | None:
+        """The label's validity, bool (height, width), or None for a recipe without labels."""
+        return self.valid[self.layout.label.name] if self.layout.label else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no input band has a single valid pixel; a label alone teaches nothing."""
+        return not any(self.valid[band.name].any() for band in self.layout.inputs)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pixels, without validity."""
+        return sum(array.nbytes for array in self.pixels.values())
+
+
+def stack_fetched(
+    key: TileKey, layout: Layout, values: Mapping[str, np.ndarray], valid: Mapping[str, np.ndarray]
+) -> Patch:
+    """Bring the bands that Earth Engine answered with, each (height, width), into the shapes of `layout`.
+
+    Args:
+        key: The tile.
+        layout: The recipe's bands.
+        values: By name of the fetched band (`Layout.fetched`), native dtype.
+        valid: The same, bool.
+
+    Returns:
+        The patch; pixels that are not valid are set to 0, so that equal places have equal bytes.
+    """
+    pixels: dict[str, list[np.ndarray]] = {}
+    flags: dict[str, list[np.ndarray]] = {}
+    for fetched in layout.fetched():
+        good = valid[fetched.name]
+        value = np.ascontiguousarray(values[fetched.name])
+        pixels.setdefault(fetched.band.name, []).append(
+            value if good.all() else np.where(good, value, 0).astype(value.dtype)
+        )
+        flags.setdefault(fetched.band.name, []).append(good)
+    series = {band.name for band in layout.bands} if layout.steps else set()
+
+    def joined(parts: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+        return {name: np.stack(arrays) if name in series else arrays[0] for name, arrays in parts.items()}
+
+    return Patch(key, layout, joined(pixels), joined(flags))

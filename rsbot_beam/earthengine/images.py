@@ -1,0 +1,169 @@
+"""From an `ee.Image` to text that workers can post. For the main program: needs an initialised client."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import ee
+import numpy as np
+
+from rsbot_beam.earthengine.answers import REMEDY_PERMISSION
+from rsbot_beam.earthengine.pixels import MAX_BANDS, MAX_PAYLOAD
+from rsbot_beam.earthengine.source import DTYPES, FetchBand, Flag, PixelSource
+from rsbot_beam.errors import AuthenticationError, EarthEngineError, PermanentError, RecipeError
+
+# Validity flags in one band: uint16 is the widest type whose bits survive Earth Engine's arithmetic in any precision.
+FLAGS_PER_BAND = 16
+
+_FLAG_NAME = re.compile(r"valid_\d+")
+
+# Numpy type -> the method of ee.Image that casts to it.
+_CASTS = {
+    "uint8": "toUint8",
+    "int8": "toInt8",
+    "uint16": "toUint16",
+    "int16": "toInt16",
+    "uint32": "toUint32",
+    "int32": "toInt32",
+    "float32": "toFloat",
+    "float64": "toDouble",
+}
+
+
+def compose(image: ee.Image, bands: Sequence[FetchBand]) -> PixelSource:
+    """Write down an image as what to fetch: its bands in their types, and flags that say which pixels are valid.
+
+    Earth Engine answers 0 for masked pixels, which looks like data. So the validity of each band is fetched as one bit
+    of an extra band: `valid_0` has the bits of the first 16 bands, `valid_1` those of the next. A pixel that is masked
+    in part (a mask between 0 and 1) is valid, as it has a value. All is one expression, fetched by one request.
+
+    Args:
+        image: Any image, which need not be clipped nor have a projection.
+        bands: What to fetch, in order; names are bands of the image. Values are cast as Earth Engine casts: clamped to
+            the type's range, fractions cut off.
+
+    Raises:
+        RecipeError: Names are not identifiers, are taken, or are too many; or the expression is too long.
+    """
+    _check_names(bands)
+    flags = _flags(len(bands))
+    flag_bands = _flag_bands(flags)
+    names = [band.name for band in bands]
+    chosen = image.select(names)
+    parts = [_cast(chosen.select(group).unmask(0, False), dtype) for dtype, group in _by_dtype(bands)]
+    parts += [_flag_image(chosen, names, band, flags) for band in flag_bands]
+    whole = ee.Image.cat(parts).select(names + [band.name for band in flag_bands])
+    return PixelSource((*bands, *flag_bands), expression=_serialise(whole), flags=flags)
+
+
+def check_source(source: PixelSource, image: ee.Image) -> None:
+    """Ask Earth Engine, once, whether the image has the bands of the source in types that fit.
+
+    Args:
+        source: As `compose` made it of the image.
+        image: The image that it was made of.
+
+    Raises:
+        RecipeError: A band is missing or holds arrays, or the recipe asks for what Earth Engine does not have.
+        AuthenticationError: No permission.
+        EarthEngineError: Earth Engine did not answer.
+    """
+    try:
+        info = image.getInfo()
+    except ee.EEException as error:
+        raise _translated(error) from error
+    found = {band["id"]: band["data_type"] for band in (info or {}).get("bands", [])}
+    missing = [band.name for band in source.data_bands if band.name not in found]
+    if missing:
+        raise RecipeError(
+            f"the recipe's image has no band {', '.join(missing)}; it has {', '.join(found) or 'none'}: correct the "
+            "names in `bands`, or select and rename the image's bands"
+        )
+    for band in source.data_bands:
+        _check_type(band, found[band.name])
+
+
+def _check_names(bands: Sequence[FetchBand]) -> None:
+    names = [band.name for band in bands]
+    for name in names:
+        if not name.isidentifier() or _FLAG_NAME.fullmatch(name):
+            raise RecipeError(f"band {name!r} cannot be fetched: rename it to letters, digits and _, not valid_<n>")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        raise RecipeError(f"bands {twice or names} cannot be fetched: give at least one, and each once")
+    if len(names) + len(_flag_bands(_flags(len(names)))) > MAX_BANDS:
+        raise RecipeError(
+            f"{len(names)} bands and their validity are more than the {MAX_BANDS} that Earth Engine answers at once: "
+            "use fewer bands or fewer steps in time"
+        )
+
+
+def _flags(count: int) -> tuple[Flag, ...]:
+    return tuple(Flag(f"valid_{i // FLAGS_PER_BAND}", i % FLAGS_PER_BAND) for i in range(count))
+
+
+def _flag_bands(flags: Sequence[Flag]) -> tuple[FetchBand, ...]:
+    bits: dict[str, int] = {}
+    for flag in flags:
+        bits[flag.band] = flag.bit + 1
+    return tuple(FetchBand(name, "uint8" if count <= 8 else "uint16") for name, count in bits.items())
+
+
+def _flag_image(image: ee.Image, names: Sequence[str], band: FetchBand, flags: Sequence[Flag]) -> ee.Image:
+    """One flag band: the sum of the powers of two of the bands that are valid; 0 beyond the image's footprint."""
+    members = [(name, 1 << flag.bit) for name, flag in zip(names, flags, strict=True) if flag.band == band.name]
+    masks = image.select([name for name, _ in members]).mask().gt(0)
+    weighted = masks.multiply(ee.Image.constant([weight for _, weight in members]))
+    return _cast(weighted.reduce(ee.Reducer.sum()).rename([band.name]).unmask(0, False), band.dtype)
+
+
+def _cast(image: ee.Image, dtype: str) -> ee.Image:
+    return getattr(image, _CASTS[dtype])()
+
+
+def _by_dtype(bands: Sequence[FetchBand]) -> Iterable[tuple[str, list[str]]]:
+    for dtype in DTYPES:
+        group = [band.name for band in bands if band.dtype == dtype]
+        if group:
+            yield dtype, group
+
+
+def _serialise(image: ee.Image) -> str:
+    text = ee.serializer.toJSON(image, for_cloud_api=True)
+    if len(text.encode()) > MAX_PAYLOAD:
+        raise RecipeError(
+            f"the recipe's expression is {len(text):,} characters, Earth Engine takes {MAX_PAYLOAD:,}: simplify its "
+            "geometries (filter by bounds), upload them as an asset, or map over a collection instead of a Python loop"
+        )
+    return text
+
+
+def _check_type(band: FetchBand, data_type: Mapping[str, Any]) -> None:
+    if data_type.get("dimensions"):
+        raise RecipeError(f"band {band.name!r} holds arrays: flatten it with arrayFlatten or arrayGet")
+    low, high = data_type.get("min"), data_type.get("max")
+    if data_type.get("precision") != "int" or low is None or high is None or band.dtype.startswith("float"):
+        return
+    info = np.iinfo(band.dtype)
+    if low < info.min or high > info.max:
+        warnings.warn(
+            f"band {band.name!r} can hold {low:.0f}..{high:.0f}, beyond {band.dtype}: Earth Engine clamps what does "
+            "not fit. Declare a wider dtype, or cast in the recipe if that is meant",
+            stacklevel=3,
+        )
+
+
+def _translated(error: ee.EEException) -> Exception:
+    """What the client's text, which is all that it keeps of an answer, stands for."""
+    text = str(error)[:500]
+    words = text.lower()
+    if "permission" in words and "asset" not in words:
+        return AuthenticationError(f"Earth Engine denies permission: {text} {REMEDY_PERMISSION}")
+    if any(word in words for word in ("did not match", "not found", "asset", "image.", "collection", "no band")):
+        return RecipeError(f"Earth Engine cannot compute the recipe's image: {text}")
+    if any(word in words for word in ("internal", "unavailable", "timed out", "too many", "quota")):
+        return EarthEngineError(f"Earth Engine did not answer the check of the recipe: {text} Try again later.")
+    return PermanentError(f"Earth Engine refuses the recipe's image: {text}")

@@ -1,0 +1,1 @@
+"""TensorFlow and tf.Transform: preprocessing, examples, datasets."""

@@ -1,0 +1,56 @@
+"""Raw shards as tf.Transform takes them: typed Arrow columns, one tensor for each band and one for its validity."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
+
+from rsbot_beam.data.bands import Band, Layout
+from rsbot_beam.data.patch import Patch
+
+# Patches handed to TensorFlow at a time: throughput is flat from 8 on, and 16 patches of 128 x 128 x 10 stay below 6 MB.
+BATCH = 16
+
+
+def valid_name(band: Band) -> str:
+    """Name of the tensor that holds a band's validity."""
+    return f"{band.name}_valid"
+
+
+def adapter_config(layout: Layout, size: int) -> TensorAdapterConfig:
+    """How record batches become tensors: (batch, height, width) or (batch, steps, height, width), native dtypes."""
+    representations, columns = {}, []
+    for band in layout.all_bands:
+        for name, dtype in ((band.name, band.numpy), (valid_name(band), np.dtype(np.uint8))):
+            columns.append((name, pa.large_list(pa.from_numpy_dtype(dtype))))
+            representation = schema_pb2.TensorRepresentation()
+            representation.dense_tensor.column_name = name
+            for length in layout.shape(band, size):
+                representation.dense_tensor.shape.dim.add().size = length
+            representations[name] = representation
+    return TensorAdapterConfig(pa.schema(columns), representations)
+
+
+def record_batch(patches: list[Patch], layout: Layout) -> pa.RecordBatch:
+    """Patches as one record batch in the schema of `adapter_config`."""
+    columns = {}
+    for band in layout.all_bands:
+        columns[band.name] = _large_list([patch.pixels[band.name] for patch in patches])
+        columns[valid_name(band)] = _large_list([patch.valid[band.name].view(np.uint8) for patch in patches])
+    return pa.record_batch(list(columns.values()), names=list(columns))
+
+
+def tensors(patches: list[Patch], layout: Layout) -> dict[str, np.ndarray]:
+    """Patches as stacked arrays, keyed as the tensors of `adapter_config`."""
+    arrays = {}
+    for band in layout.all_bands:
+        arrays[band.name] = np.stack([patch.pixels[band.name] for patch in patches])
+        arrays[valid_name(band)] = np.stack([patch.valid[band.name].view(np.uint8) for patch in patches])
+    return arrays
+
+
+def _large_list(arrays: list[np.ndarray]) -> pa.Array:
+    offsets = np.arange(len(arrays) + 1, dtype=np.int64) * arrays[0].size
+    return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(np.concatenate([a.ravel() for a in arrays])))

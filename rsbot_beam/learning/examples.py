@@ -1,0 +1,185 @@
+"""From raw shards to TFRecord files of transformed examples, one file for each partition."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rsbot_beam import storage
+from rsbot_beam.data.patch import Patch
+from rsbot_beam.data.period import Period
+from rsbot_beam.data.raw_store import RawStore
+from rsbot_beam.data.splits import SPLITS, SpatialSplit
+from rsbot_beam.learning.columns import BATCH
+from rsbot_beam.learning.features import Feature, encode_example
+from rsbot_beam.learning.transform_fn import TransformFn
+
+RECEIPTS = "receipts"
+SUFFIX = ".tfrecord"
+
+
+@dataclass(frozen=True)
+class ExamplesTask:
+    """Raw shards whose patches go into one TFRecord file for each partition.
+
+    Attributes:
+        index: Number of the task, from 0.
+        total: Number of tasks.
+        files: Paths of the raw shards, in order.
+    """
+
+    index: int
+    total: int
+    files: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the files that it writes, without suffix."""
+        return f"examples-{self.index:05d}-of-{self.total:05d}"
+
+
+@dataclass
+class SplitTally:
+    """What a partition holds.
+
+    Attributes:
+        examples: Number of examples.
+        nbytes: Bytes of the TFRecord files.
+        classes: Number of valid label pixels by class code; empty for labels that are no codes.
+    """
+
+    examples: int = 0
+    nbytes: int = 0
+    classes: Counter[int] = field(default_factory=Counter)
+
+    def count(self, patch: Patch) -> None:
+        """Add an example."""
+        self.examples += 1
+        if patch.label is None or patch.label.dtype.kind not in "iu":
+            return
+        codes, counts = np.unique(patch.label[patch.label_valid], return_counts=True)
+        self.classes.update(dict(zip(codes.tolist(), counts.tolist(), strict=True)))
+
+    def __add__(self, other: SplitTally) -> SplitTally:
+        return SplitTally(self.examples + other.examples, self.nbytes + other.nbytes, self.classes + other.classes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain form for JSON."""
+        classes = {str(code): count for code, count in sorted(self.classes.items())}
+        return {"examples": self.examples, "nbytes": self.nbytes, "classes": classes}
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> SplitTally:
+        """Inverse of `to_dict`."""
+        classes = Counter({int(code): count for code, count in content["classes"].items()})
+        return cls(content["examples"], content["nbytes"], classes)
+
+
+Tallies = dict[str, SplitTally]
+
+
+@dataclass(frozen=True)
+class ExamplesSettings:
+    """How examples are written; picklable.
+
+    Attributes:
+        store: Where the raw shards are, and the dataset's folder.
+        split: Which partition a tile belongs to.
+        period: Written into each example.
+        table: The features to write.
+    """
+
+    store: RawStore
+    split: SpatialSplit
+    period: Period
+    table: dict[str, Feature]
+
+    @property
+    def root(self) -> str:
+        """The dataset's folder."""
+        return self.store.root
+
+
+def plan_examples(files: list[storage.StoredFile], nbytes: int) -> list[ExamplesTask]:
+    """Group raw shards, in order of their names, into tasks of about `nbytes` of raw pixels each."""
+    groups: list[list[str]] = [[]]
+    held = 0
+    for file in files:
+        if held and held + file.size > nbytes:
+            groups.append([])
+            held = 0
+        groups[-1].append(file.path)
+        held += file.size
+    groups = [group for group in groups if group]
+    return [ExamplesTask(index, len(groups), tuple(group)) for index, group in enumerate(groups)]
+
+
+def write_examples(task: ExamplesTask, settings: ExamplesSettings, transform: Callable[[], TransformFn]) -> Tallies:
+    """Transform a task's patches and write its TFRecord files; what an earlier run finished is kept.
+
+    The receipt is written last: a task without one is done again.
+
+    Args:
+        task: The raw shards.
+        settings: How to write.
+        transform: Gives the transform_fn; called only when there is work.
+
+    Returns:
+        What was written, by partition.
+    """
+    receipt = storage.join(settings.root, RECEIPTS, task.name + ".json")
+    if storage.exists(receipt):
+        return {s: SplitTally.from_dict(t) for s, t in json.loads(storage.read_text(receipt)).items()}
+    tallies = {split: SplitTally() for split in SPLITS}
+    base = None if storage.is_gcs(settings.root) else _made(Path(settings.root))
+    with tempfile.TemporaryDirectory(prefix=storage.TEMPORARY_PREFIX, dir=base) as folder:
+        _write_files(task, settings, transform(), Path(folder), tallies)
+        for split in SPLITS:
+            path = storage.join(settings.root, split, task.name + SUFFIX)
+            if tallies[split].examples:
+                tallies[split].nbytes = (Path(folder) / split).stat().st_size
+                storage.publish(Path(folder) / split, path)
+            else:
+                storage.remove(path)
+    storage.write_bytes(receipt, json.dumps({split: tally.to_dict() for split, tally in tallies.items()}))
+    return tallies
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _write_files(
+    task: ExamplesTask, settings: ExamplesSettings, transform: TransformFn, folder: Path, tallies: Tallies
+) -> None:
+    writers = {split: tf.io.TFRecordWriter(str(folder / split)) for split in SPLITS}
+    try:
+        for split, patches in _batches(task, settings):
+            for patch, transformed in zip(patches, transform.apply(patches), strict=True):
+                writers[split].write(encode_example(patch, transformed, settings.period, settings.table))
+                tallies[split].count(patch)
+    finally:
+        for writer in writers.values():
+            writer.close()
+
+
+def _batches(task: ExamplesTask, settings: ExamplesSettings) -> Iterator[tuple[str, list[Patch]]]:
+    """Patches of a task by partition, in batches: one call of the transform_fn costs as much as two patches."""
+    waiting: dict[str, list[Patch]] = {split: [] for split in SPLITS}
+    for file in task.files:
+        for patch in settings.store.patches(file):
+            split = settings.split.split_of(patch.key)
+            waiting[split].append(patch)
+            if len(waiting[split]) == BATCH:
+                yield split, waiting[split]
+                waiting[split] = []
+    yield from ((split, patches) for split, patches in waiting.items() if patches)

@@ -1,0 +1,178 @@
+"""The preprocessing_fn of tf.Transform: statistics of the train split, and what a network is fed.
+
+Statistics are sums and histograms, which do not depend on the order in which a runner brings the patches: an
+interrupted run gives the same transform as an undisturbed one. (tft.quantiles and tft.var merge approximate summaries, in
+whatever order they come.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from rsbot_beam.data.bands import Band, Layout
+from rsbot_beam.learning.columns import valid_name
+from rsbot_beam.recipes.recipe import Preprocessing
+
+Tensors = Mapping[str, tf.Tensor]
+# Quantiles that every dataset reports of every input band.
+REPORTED_QUANTILES = (0.01, 0.02, 0.05, 0.25, 0.5, 0.75, 0.95, 0.98, 0.99)
+# Bins of a histogram: exact for types of 8 and 16 bits; for wider ones 1/65536 of the range of the values.
+WIDE_BINS = 65_536
+# Outputs of the transform that describe the train split and are no features of an example.
+STATISTICS_PREFIX = "statistics/"
+
+
+def make_preprocessing_fn(layout: Layout, preprocessing: Preprocessing) -> Callable[[Tensors], dict[str, tf.Tensor]]:
+    """The preprocessing_fn for a layout.
+
+    Returns:
+        Function from the tensors of `columns.adapter_config` to `image` float32 (batch, [steps,] height, width, bands),
+        `valid` float32 (batch, [steps,] height, width), 1 where all bands are valid and 0 elsewhere (tf.Transform knows no
+        smaller type), and `static` and `static_valid` beside a time series. Invalid input pixels are 0 after
+        normalisation. Names under `statistics/` repeat the statistics for each row of the batch. The label passes
+        unchanged: only its classes are counted.
+    """
+
+    def preprocessing_fn(inputs: Tensors) -> dict[str, tf.Tensor]:
+        outputs: dict[str, tf.Tensor] = {}
+        for feature, bands in (("image", layout.bands), ("static", layout.static)):
+            if bands:
+                outputs |= _normalised(inputs, feature, bands, preprocessing)
+        if layout.label:
+            outputs |= _class_counts(inputs, layout.label)
+        return outputs
+
+    return preprocessing_fn
+
+
+def _normalised(
+    inputs: Tensors, feature: str, bands: tuple[Band, ...], preprocessing: Preprocessing
+) -> dict[str, tf.Tensor]:
+    pixels = [tf.cast(inputs[band.name], tf.float32) for band in bands]
+    valid = [
+        tf.equal(inputs[valid_name(band)], 1) & tf.math.is_finite(x) for band, x in zip(bands, pixels, strict=True)
+    ]
+    statistics = _statistics(pixels, valid, bands, preprocessing)
+    scaled = _scale(tf.stack(pixels, axis=-1), statistics, preprocessing)
+    all_valid = tf.stack(valid, axis=-1)
+    batch = tf.shape(pixels[0])[0]
+    outputs = {
+        feature: tf.where(all_valid, scaled, tf.zeros_like(scaled)),
+        "valid" if feature == "image" else f"{feature}_valid": tf.cast(tf.reduce_all(all_valid, axis=-1), tf.float32),
+    }
+    for name, value in statistics.items():
+        size = len(bands) * (len(REPORTED_QUANTILES) if name == "quantiles" else 1)
+        outputs[f"{STATISTICS_PREFIX}{feature}/{name}"] = _repeat(value, size, batch)
+    return outputs
+
+
+def _scale(image: tf.Tensor, statistics: Tensors, preprocessing: Preprocessing) -> tf.Tensor:
+    if preprocessing.normalise == "none":
+        return image
+    if preprocessing.normalise == "standard":
+        return (image - statistics["mean"]) / _not_zero(statistics["std"])
+    low, high = statistics["lower"], statistics["upper"]
+    return tf.clip_by_value((image - low) / _not_zero(high - low), 0.0, 1.0)
+
+
+def _not_zero(spread: tf.Tensor) -> tf.Tensor:
+    # A band that is constant over the train split carries nothing: it becomes 0 instead of infinity.
+    return tf.where(spread > 0, spread, tf.ones_like(spread))
+
+
+def _statistics(
+    pixels: list[tf.Tensor], valid: list[tf.Tensor], bands: tuple[Band, ...], preprocessing: Preprocessing
+) -> dict[str, tf.Tensor]:
+    """Per band, over the valid pixels of the train split; each of shape (bands,), quantiles (bands, quantiles)."""
+    sums = tft.sum(_moments(pixels, valid), reduce_instance_dims=False)
+    count = tf.maximum(sums[:, 0], 1.0)
+    mean = sums[:, 1] / count
+    # Float64 sums of squares keep more than 9 digits of the variance for any stored reflectance, height or backscatter.
+    variance = tf.maximum(sums[:, 2] / count - mean**2, 0.0)
+    low = tft.min(_extreme(pixels, valid, tf.reduce_min, np.inf), reduce_instance_dims=False)
+    high = tft.max(_extreme(pixels, valid, tf.reduce_max, -np.inf), reduce_instance_dims=False)
+    wanted = (*REPORTED_QUANTILES, preprocessing.lower, preprocessing.upper)
+    quantiles = tf.stack(
+        [
+            _quantiles(x, v, band, low[i], high[i], wanted)
+            for i, (x, v, band) in enumerate(zip(pixels, valid, bands, strict=True))
+        ]
+    )
+    return {
+        "count": tf.cast(sums[:, 0], tf.int64),
+        "mean": tf.cast(mean, tf.float32),
+        "std": tf.cast(tf.sqrt(variance), tf.float32),
+        "min": low,
+        "max": high,
+        "quantiles": quantiles[:, :-2],
+        "lower": quantiles[:, -2],
+        "upper": quantiles[:, -1],
+    }
+
+
+def _moments(pixels: list[tf.Tensor], valid: list[tf.Tensor]) -> tf.Tensor:
+    """(batch, bands, 3) float64: number of valid pixels, their sum, and the sum of their squares."""
+    bands = []
+    for x, v in zip(pixels, valid, strict=True):
+        axes = list(range(1, x.shape.rank))
+        good = tf.cast(tf.where(v, x, tf.zeros_like(x)), tf.float64)
+        parts = (tf.cast(v, tf.float64), good, good * good)
+        bands.append(tf.stack([tf.reduce_sum(part, axis=axes) for part in parts], axis=-1))
+    return tf.stack(bands, axis=1)
+
+
+def _extreme(
+    pixels: list[tf.Tensor], valid: list[tf.Tensor], reduce: Callable[..., tf.Tensor], neutral: float
+) -> tf.Tensor:
+    """(batch, bands) float32: least or greatest valid pixel of each patch."""
+    return tf.stack(
+        [
+            reduce(
+                tf.where(v, x, tf.fill(tf.shape(x), tf.constant(neutral, tf.float32))),
+                axis=list(range(1, x.shape.rank)),
+            )
+            for x, v in zip(pixels, valid, strict=True)
+        ],
+        axis=1,
+    )
+
+
+def _quantiles(
+    x: tf.Tensor, valid: tf.Tensor, band: Band, low: tf.Tensor, high: tf.Tensor, wanted: tuple[float, ...]
+) -> tf.Tensor:
+    """(quantiles,) float32: the valid value of rank floor(q * (n - 1)), to the width of a histogram's bin."""
+    start, width, bins = _bins(band, low, high)
+    index = tf.cast((tf.boolean_mask(x, valid) - start) / width, tf.int32)
+    counts = tf.math.bincount(tf.clip_by_value(index, 0, bins - 1), minlength=bins, maxlength=bins, dtype=tf.int64)
+    cumulated = tf.cumsum(tft.sum(counts[tf.newaxis], reduce_instance_dims=False))
+    ranks = tf.floor(tf.constant(wanted, tf.float64) * tf.cast(tf.maximum(cumulated[-1] - 1, 0), tf.float64))
+    found = tf.searchsorted(cumulated, tf.cast(ranks, tf.int64), side="right")
+    return tf.cast(tf.minimum(found, bins - 1), tf.float32) * width + start
+
+
+def _bins(band: Band, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, int]:
+    """Start of the histogram, width of a bin, number of bins."""
+    if band.numpy.kind in "iu" and band.numpy.itemsize <= 2:
+        return tf.constant(float(np.iinfo(band.numpy).min)), tf.constant(1.0), 2 ** (8 * band.numpy.itemsize)
+    return low, tf.maximum((high - low) / (WIDE_BINS - 1), tf.constant(np.finfo(np.float32).tiny)), WIDE_BINS
+
+
+def _class_counts(inputs: Tensors, band: Band) -> dict[str, tf.Tensor]:
+    """Number of valid pixels of each code of the train split, (batch, codes) int64; nothing for wider types."""
+    if band.numpy.kind not in "iu" or band.numpy.itemsize > 2:
+        return {}
+    label, valid = inputs[band.name], tf.equal(inputs[valid_name(band)], 1)
+    bins = int(np.iinfo(band.numpy).max) + 1
+    codes = tf.cast(tf.boolean_mask(label, valid), tf.int32)
+    counts = tf.math.bincount(codes, minlength=bins, maxlength=bins, dtype=tf.int64)
+    total = tft.sum(counts[tf.newaxis], reduce_instance_dims=False)
+    return {f"{STATISTICS_PREFIX}label/counts": _repeat(total, bins, tf.shape(label)[0])}
+
+
+def _repeat(value: tf.Tensor, size: int, batch: tf.Tensor) -> tf.Tensor:
+    """Flatten to `size` numbers, one row for each example: tf.Transform has no outputs without a batch axis."""
+    return tf.tile(tf.reshape(value, [1, size]), [batch, 1])

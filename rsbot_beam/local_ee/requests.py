@@ -1,0 +1,205 @@
+"""What requests ask for, evaluated: values, pixels, features and assets. No HTTP here."""
+
+from __future__ import annotations
+
+import marshal
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj.exceptions import CRSError
+
+from rsbot_beam.local_ee.answers import RequestError
+from rsbot_beam.local_ee.catalog import Catalog
+from rsbot_beam.local_ee.encode_pixels import encode_npy, encode_tiff, npy_dtype
+from rsbot_beam.local_ee.encode_values import encode_value
+from rsbot_beam.local_ee.environment import Environment
+from rsbot_beam.local_ee.functions.bands import band_indices
+from rsbot_beam.local_ee.graph import Graph
+from rsbot_beam.local_ee.image import Image, PixelContext
+from rsbot_beam.local_ee.limits import Limits
+from rsbot_beam.local_ee.provider import PixelGrid, crs_of
+from rsbot_beam.local_ee.types import Band
+
+# Expressions whose evaluated graph is kept: patches of one export differ in their grid only.
+KEPT_GRAPHS = 64
+# Pixels evaluated together; a larger request is worked through in such blocks of rows, so that memory stays small.
+BLOCK_PIXELS = 1 << 17
+
+
+@dataclass(frozen=True)
+class PixelAnswer:
+    """Encoded pixels.
+
+    Attributes:
+        parts: Pieces of the body in order.
+        media_type: Of the body.
+        pixels: How many pixels, bands not counted.
+    """
+
+    parts: Sequence[bytes | memoryview]
+    media_type: str
+    pixels: int
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        return sum(len(part) for part in self.parts)
+
+
+class Evaluator:
+    """Answers requests from the assets of a catalog. Used from many threads at once.
+
+    Args:
+        catalog: The assets.
+        limits: Sizes that are refused.
+    """
+
+    def __init__(self, catalog: Catalog, limits: Limits) -> None:
+        self.catalog = catalog
+        self._limits = limits
+        self._environment = Environment(catalog)
+        self._graphs: OrderedDict[bytes, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def evaluate(self, expression: Any) -> Any:  # noqa: ANN401 - JSON to graph value
+        """The value of an expression; evaluated before, it is the same one (images are lazy and hold no pixels).
+
+        Raises:
+            RequestError: For whatever is wrong with it.
+        """
+        key = blake2b(marshal.dumps(expression, 2), digest_size=16).digest()
+        with self._lock:
+            if key in self._graphs:
+                self._graphs.move_to_end(key)
+                return self._graphs[key]
+        value = Graph(expression, self._environment).evaluate()
+        with self._lock:
+            self._graphs[key] = value
+            while len(self._graphs) > KEPT_GRAPHS:
+                self._graphs.popitem(last=False)
+        return value
+
+    def compute_value(self, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        """The answer to `value:compute`: `{"result": ...}`."""
+        return {"result": encode_value(self.evaluate(body.get("expression")))}
+
+    def compute_pixels(self, body: Mapping[str, Any]) -> PixelAnswer:
+        """The answer to `image:computePixels`."""
+        image = self.evaluate(body.get("expression"))
+        if not isinstance(image, Image):
+            raise RequestError(f"The expression must evaluate to an Image, not a {type(image).__name__}.")
+        return self._answer(image, body)
+
+    def get_pixels(self, asset_id: str, body: Mapping[str, Any]) -> PixelAnswer:
+        """The answer to `:getPixels` of an asset; 404 when there is no such image."""
+        self.catalog.info(asset_id)
+        return self._answer(self.catalog.image(asset_id), body)
+
+    def _answer(self, image: Image, body: Mapping[str, Any]) -> PixelAnswer:
+        if body.get("bandIds"):
+            image = image.pick(band_indices(image, body["bandIds"]))
+        file_format = body.get("fileFormat", "AUTO_JPEG_PNG")
+        if file_format not in ("NPY", "GEO_TIFF"):
+            raise RequestError(f"The local Earth Engine sends the file formats NPY and GEO_TIFF, not {file_format}.")
+        bands = image.bands
+        if not bands:
+            raise RequestError("Image has no bands.")
+        grid = request_grid(body.get("grid") or {}, image)
+        self._limits.check_pixels(grid.shape, bands)
+        pixels, valid = compute_grid(image, grid, with_valid=file_format == "GEO_TIFF")
+        count = grid.shape[0] * grid.shape[1]
+        if file_format == "NPY":
+            return PixelAnswer(encode_npy(pixels), "application/octet-stream", count)
+        return PixelAnswer([encode_tiff(pixels, valid, grid)], "image/tiff", count)
+
+
+def compute_grid(
+    image: Image, grid: PixelGrid, with_valid: bool = False
+) -> tuple[NDArray[Any], dict[str, NDArray[np.bool_]]]:
+    """All bands of an image on a grid.
+
+    Args:
+        image: Lazy image.
+        grid: Where.
+        with_valid: Whether masks are wanted as well.
+
+    Returns:
+        Structured (H, W) pixels, masked ones 0, and by band (H, W) bool, True = valid (empty unless asked for).
+    """
+    bands = image.bands
+    pixels = np.empty(grid.shape, npy_dtype(bands))
+    valid = {band.name: np.empty(grid.shape, bool) for band in bands} if with_valid else {}
+    with np.errstate(all="ignore"):
+        for rows, columns, block in _blocks(grid):
+            context = PixelContext(block)
+            for band, raster in zip(bands, context.rasters(image, range(len(bands))), strict=True):
+                target = pixels[band.name][rows, columns]
+                target[...] = raster.values
+                if raster.mask is not context.all_valid:
+                    target[~raster.valid] = 0
+                if with_valid:
+                    valid[band.name][rows, columns] = raster.valid
+    return pixels, valid
+
+
+def _blocks(grid: PixelGrid) -> Iterator[tuple[slice, slice, PixelGrid]]:
+    height, width = grid.shape
+    if height * width <= BLOCK_PIXELS:
+        yield slice(None), slice(None), grid
+        return
+    across = min(width, 512)
+    down = max(1, BLOCK_PIXELS // across)
+    for row in range(0, height, down):
+        for column in range(0, width, across):
+            shape = (min(down, height - row), min(across, width - column))
+            yield slice(row, row + shape[0]), slice(column, column + shape[1]), grid.window(row, column, shape)
+
+
+def request_grid(grid: Mapping[str, Any], image: Image) -> PixelGrid:
+    """The pixel grid of a request; what is left out comes from the image's own.
+
+    Raises:
+        RequestError: When it makes no grid.
+    """
+    band = image.bands[0]
+    crs = grid.get("crsCode") or grid.get("crsWkt") or band.projection.crs
+    try:
+        crs_of(crs)
+    except CRSError as error:
+        raise RequestError(f"Unable to parse the grid's CRS '{crs}'.") from error
+    affine = grid.get("affineTransform")
+    transform = band.projection.transform if affine is None else _affine(affine)
+    if transform.determinant == 0:
+        raise RequestError(f"The grid's affine transform has pixels without an area: {tuple(transform)[:6]}.")
+    return PixelGrid(str(crs), transform, _shape(grid, image, band))
+
+
+def _affine(given: Mapping[str, Any]) -> Affine:
+    names = ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")
+    values = [float(given.get(name, 0)) for name in names]
+    if not all(math.isfinite(value) for value in values):
+        raise RequestError(f"The grid's affine transform is not finite: {values}.")
+    return Affine(*values)
+
+
+def _shape(grid: Mapping[str, Any], image: Image, band: Band) -> tuple[int, int]:
+    given = grid.get("dimensions")
+    if given is not None:
+        shape = (int(given.get("height", 0)), int(given.get("width", 0)))
+    elif band.shape is not None and "affineTransform" not in grid and "crsCode" not in grid:
+        shape = band.shape
+    else:
+        raise RequestError("Image is unbounded: the grid's dimensions must be given.")
+    if min(shape) <= 0:
+        raise RequestError(f"The grid's dimensions must be positive, got width {shape[1]} and height {shape[0]}.")
+    return shape
+
+

@@ -1,0 +1,225 @@
+"""The surface under a request's pixels: what is there, and how bright it is on a day.
+
+A surface is computed once for a request and kept; a day then costs a table of colours for its units (fields, woods, lots)
+and one look-up a pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsbot_beam.local_ee.world.calendar import SeasonDay, Sun
+from rsbot_beam.local_ee.world.covers import LandCover, Material, classify
+from rsbot_beam.local_ee.world.crops import Rotations
+from rsbot_beam.local_ee.world.hashing import Float32Array, UInt64Array, bell, draw, hash_of, salt
+from rsbot_beam.local_ee.world.noise import FloatArray, globe_noise
+from rsbot_beam.local_ee.world.parcels import Tessellation
+from rsbot_beam.local_ee.world.phenology import Stand, latitude_shift, stand, wild_leaf_area
+from rsbot_beam.local_ee.world.relief import Ground, Relief
+from rsbot_beam.local_ee.world.spectra import Surroundings, reflectance
+from rsbot_beam.local_ee.world.texture import Grain
+from rsbot_beam.local_ee.world.zones import Cell, Sites, lonlat
+
+_CHUNK = 1 << 16  # places computed at once: bounds the memory of the noise's octaves
+_SOWING_DAYS = 8.0  # standard deviation of sowing dates between fields: 15 days on both sides cover 19 of 20 fields
+_WEATHER_DAYS = 5.0  # standard deviation of a year's and region's lead or lag (Menzel et al. 2006, GCB 12)
+_WEATHER_WAVELENGTH = 600e3  # metres: size of the regions that share a year's weather
+_DAYS_IN_YEAR = 365.25
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """The things that a surface is made of, each of one colour a day; arrays of shape (U,).
+
+    Attributes:
+        material: `Material` numbers, uint8.
+        entity: Hash of the thing.
+        latitude: Of its block's seed, degrees, float32.
+        longitude: Of its block's seed, degrees, float32.
+        block: Hash of its block.
+        brightness: Of its soil, 0..1.
+        vigour: Factor of its leaf area.
+        shares: Shares of the rotations where it lies, (rotations, U).
+    """
+
+    material: NDArray[np.uint8]
+    entity: UInt64Array
+    latitude: Float32Array
+    longitude: Float32Array
+    block: UInt64Array
+    brightness: Float32Array
+    vigour: Float32Array
+    shares: Float32Array
+
+
+@dataclass(frozen=True, eq=False)
+class Season:
+    """What grows on the units of a surface in one season.
+
+    Attributes:
+        crop: `Crop` numbers harvested in the season's year, uint8 (U,).
+        late: Days by which each unit is later than at the reference latitude, float32 (U,).
+    """
+
+    crop: NDArray[np.uint8]
+    late: Float32Array
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """The land under some pixels of one cell.
+
+    Attributes:
+        sites: The N pixels.
+        land: Their cover.
+        ground: Their relief.
+        rough: Metres of standard relief, float32 (N,).
+        units: What they are made of.
+        unit: Each pixel's unit, (N,).
+    """
+
+    sites: Sites
+    land: LandCover
+    slope_east: Float32Array
+    slope_north: Float32Array
+    units: Units
+    unit: NDArray[np.intp]
+
+    @cached_property
+    def steep(self) -> bool:
+        """Whether slopes matter to brightness anywhere."""
+        return bool(max(np.abs(self.slope_east).max(), np.abs(self.slope_north).max()) > 0.03)
+
+
+class Surfaces:
+    """Makes surfaces of one world.
+
+    Args:
+        seed: The world's seed.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.relief = Relief(seed)
+        self.rotations = Rotations(seed)
+        self.grain = Grain(seed)
+        self._tessellation = Tessellation(seed)
+        self._day_key = salt(seed, "day")
+        self._soil_key = salt(seed, "soil")
+
+    def land(self, cell: Cell, x: FloatArray, y: FloatArray) -> tuple[LandCover, Float32Array, Float32Array]:
+        """Cover and slopes (metres a metre, east and north) at places of a cell, shape (N,)."""
+        climate = self.relief.climate(cell.zone, x, y)
+        ground = self.relief.ground(x, y)
+        parcels = self._tessellation.parcels(cell.zone, x, y, ground)
+        cover = classify(climate, ground, parcels, cell.centre[1])
+        return cover, *_slopes(ground, climate.rough)
+
+    def surface(self, sites: Sites) -> Surface:
+        """The surface under some pixels."""
+        starts = range(0, sites.x.size, _CHUNK)
+        parts = [self.land(sites.cell, sites.x[k : k + _CHUNK], sites.y[k : k + _CHUNK]) for k in starts]
+        land = LandCover.joined([part[0] for part in parts])
+        east, north = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
+        key = land.entity ^ (land.material.astype(np.uint64) << np.uint64(56))
+        _, first, unit = np.unique(key, return_index=True, return_inverse=True)
+        return Surface(sites, land, east, north, self._units(sites.cell, land, first), unit.ravel())
+
+    def _units(self, cell: Cell, land: LandCover, first: NDArray[np.intp]) -> Units:
+        blocks, example, block = np.unique(land.parcels.block[first], return_index=True, return_inverse=True)
+        at = first[example]
+        lon, lat = lonlat(cell.zone, land.parcels.seed_x[at], land.parcels.seed_y[at])
+        moisture = self.relief.climate_at(lon, lat)[3]
+        shares = self.rotations.shares(lon, lat, moisture)
+        soil = globe_noise([self._soil_key, self._soil_key + 1], [90e3, 8e3], lon, lat)
+        brightness = np.float32(0.45) + np.float32(0.12) * (soil[0] + soil[1]) + np.float32(0.5) * (0.5 - moisture)
+        entity = land.entity[first]
+        return Units(
+            material=land.material[first],
+            entity=entity,
+            latitude=lat.astype(np.float32)[block],
+            longitude=lon.astype(np.float32)[block],
+            block=blocks[block],
+            brightness=np.clip(brightness[block] + np.float32(0.10) * bell(entity, 40), 0.0, 1.0).astype(np.float32),
+            vigour=(np.float32(0.62) + np.float32(0.5) * draw(entity, 41)).astype(np.float32),
+            shares=shares[:, block],
+        )
+
+    def season(self, units: Units, year: int) -> Season:
+        """Crops and delays of units in the season of a harvest year."""
+        crop = self.rotations.crops(units.entity, units.shares, year)
+        blocks, example, block = np.unique(units.block, return_index=True, return_inverse=True)
+        where = units.longitude[example], units.latitude[example]
+        weather = globe_noise([salt(self._seed, "weather", year)], [_WEATHER_WAVELENGTH], *where)[0]
+        this_year = hash_of(units.entity, np.array(year))
+        late = np.float32(_WEATHER_DAYS) * weather[block] + np.float32(_SOWING_DAYS) * bell(this_year, 42)
+        return Season(crop, late.astype(np.float32))
+
+    def colours(self, units: Units, seasons: tuple[Season, Season], number: int, today: SeasonDay) -> Float32Array:
+        """Reflectance of units on a day, float32 (12, U).
+
+        Args:
+            units: The units.
+            seasons: Of the day's season and of the next.
+            number: The day since 1970: its rain and haze.
+            today: The same day in its season.
+        """
+        stands = self._stands(units, seasons, today)
+        rain = draw(hash_of(units.block, np.array(number)), 43)
+        where = Surroundings(
+            material=units.material,
+            crop=_standing(seasons, today),
+            brightness=units.brightness,
+            wetness=np.maximum(rain * np.float32(1.6) - np.float32(0.6), 0.0).astype(np.float32),
+            turbidity=draw(units.block, 44),
+        )
+        # What atmospheric correction leaves over and the view angle adds differs by field and day: about 4 %
+        # (Doxani et al. 2018, Remote Sensing 10, ACIX; Roy et al. 2017, RSE 199, BRDF).
+        rest = 1.0 + np.float32(0.04) * bell(hash_of(units.entity, np.array(number)), 45)
+        return np.asarray(reflectance(where, stands) * rest, dtype=np.float32)
+
+    def _stands(self, units: Units, seasons: tuple[Season, Season], today: SeasonDay) -> Stand:
+        day = np.full(units.material.shape, today.day, dtype=np.float32)
+        grown = stand(seasons[0].crop, day - _delay(seasons[0], units))
+        if today.day > 200:  # before that nothing of the next season is sown
+            grown = grown.merge(stand(seasons[1].crop, day - np.float32(_DAYS_IN_YEAR) - _delay(seasons[1], units)))
+        farmed = units.material == Material.CROP
+        wild = wild_leaf_area(units.material, day - seasons[0].late * np.float32(0.6), units.latitude)
+        zero = np.float32(0.0)
+        return Stand(
+            leaf_area=np.where(farmed, grown.leaf_area, wild).astype(np.float32) * units.vigour,
+            dry=np.where(farmed, grown.dry, np.where(units.material == Material.SHRUB, 0.3, 0.7)).astype(np.float32),
+            flower=np.where(farmed, grown.flower, zero),
+            flooded=np.where(farmed, grown.flooded, zero),
+        )
+
+
+def sunlit(surface: Surface, sun: Sun) -> Float32Array | None:
+    """Factor of brightness by the slope towards the sun, float32 (N,), or None where all is flat.
+
+    The cosine of the incidence angle over that of flat land, weakened by the diffuse light of the sky (C correction of
+    Teillet et al. 1982, Canadian J. Remote Sensing 8).
+    """
+    if not surface.steep:
+        return None
+    east, north = sun.towards
+    tangent = np.float32(min(sun.shadow_length, 3.0))
+    towards = surface.slope_east * np.float32(-east) + surface.slope_north * np.float32(-north)
+    return np.clip(1.0 + np.float32(0.6) * tangent * towards, 0.35, 1.5).astype(np.float32)
+
+
+def _delay(season: Season, units: Units) -> Float32Array:
+    return np.asarray(season.late + latitude_shift(season.crop, units.latitude), dtype=np.float32)
+
+
+def _standing(seasons: tuple[Season, Season], today: SeasonDay) -> NDArray[np.uint8]:
+    """The crop whose canopy is seen: next year's from late autumn on, when this year's is harvested."""
+    return seasons[0].crop if today.day < 305 else seasons[1].crop
+
+
+def _slopes(ground: Ground, rough: Float32Array) -> tuple[Float32Array, Float32Array]:
+    return ground.slope_east * rough, ground.slope_north * rough

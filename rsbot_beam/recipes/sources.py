@@ -1,0 +1,105 @@
+"""From a recipe to the one image that workers fetch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rsbot_beam.data.bands import Band, Layout
+from rsbot_beam.data.period import Period
+from rsbot_beam.errors import RecipeError, RsbotError
+from rsbot_beam.geometry import Region
+from rsbot_beam.recipes.loading import location
+from rsbot_beam.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    import ee
+
+    from rsbot_beam.earthengine.source import PixelSource
+
+
+def build_source(recipe: Recipe, region: Region, period: Period) -> tuple[Layout, PixelSource]:
+    """Run the recipe's functions, serialise what they return, once, and have Earth Engine check it.
+
+    Args:
+        recipe: The recipe; its functions are called here and nowhere else.
+        region: Its bounding boxes are handed to the recipe.
+        period: Handed to the recipe.
+
+    Returns:
+        The layout of the patches, and the request text that yields `layout.fetched()`.
+
+    Raises:
+        RecipeError: A function of the recipe fails (names file and line), returns something else than images, or Earth
+            Engine does not have what it asks for.
+        EarthEngineError: Earth Engine did not answer the check.
+    """
+    import ee
+
+    from rsbot_beam.earthengine.images import check_source, compose
+    from rsbot_beam.earthengine.source import FetchBand
+
+    layout = recipe.layout(period)
+    boxes = ee.Geometry.MultiPolygon([_ring(bbox) for bbox in region.bboxes], "EPSG:4326", False)
+    parts = list(_input_images(recipe, layout, boxes, period))
+    if layout.static:
+        parts.append(_image_of(recipe, recipe.static, layout.static, boxes, period))
+    if layout.label:
+        parts.append(_image_of(recipe, recipe.label, (layout.label,), boxes, period))
+    image = parts[0].addBands(ee.Image.cat(parts[1:])) if len(parts) > 1 else parts[0]
+    source = compose(image, [FetchBand(fetched.name, fetched.band.dtype) for fetched in layout.fetched()])
+    check_source(source, image)
+    return layout, source
+
+
+def _ring(bbox: tuple[float, float, float, float]) -> list[list[list[float]]]:
+    west, south, east, north = bbox
+    return [[[west, south], [east, south], [east, north], [west, north], [west, south]]]
+
+
+def _input_images(recipe: Recipe, layout: Layout, boxes: ee.Geometry, period: Period) -> Iterable[ee.Image]:
+    import ee
+
+    result = _call(recipe, recipe.inputs, boxes, period)
+    names = [band.name for band in layout.bands]
+    if isinstance(result, ee.Image) and not layout.steps:
+        yield result.select(names)
+        return
+    images = list(result) if isinstance(result, (list, tuple)) else []
+    if len(images) != layout.steps or not all(isinstance(image, ee.Image) for image in images) or not images:
+        wanted = f"a list of {layout.steps} ee.Image, one for each step" if layout.steps else "an ee.Image"
+        found = f"a list of {len(images)}" if images else f"a {type(result).__name__}"
+        raise RecipeError(
+            f"`inputs` of the recipe {recipe.name!r} must return {wanted} (steps(period)); it returned {found}"
+        )
+    for step, image in enumerate(images):
+        fetched = [item.name for item in layout.fetched() if item.step == step]
+        yield image.select(names, fetched)
+
+
+def _image_of(
+    recipe: Recipe, function: Callable, bands: tuple[Band, ...], boxes: ee.Geometry, period: Period
+) -> ee.Image:
+    import ee
+
+    image = _call(recipe, function, boxes, period)
+    if not isinstance(image, ee.Image):
+        raise RecipeError(
+            f"`{function.__name__}` of the recipe {recipe.name!r} must return an ee.Image with "
+            f"{[band.name for band in bands]}; it returned a {type(image).__name__}"
+        )
+    return image.select([band.name for band in bands])
+
+
+def _call(recipe: Recipe, function: Callable, boxes: ee.Geometry, period: Period) -> object:
+    try:
+        return function(boxes, period)
+    except RsbotError:
+        raise
+    except Exception as error:
+        place = location(error, Path(inspect.getsourcefile(type(recipe)) or "?"))
+        raise RecipeError(
+            f"`{function.__name__}` of the recipe {recipe.name!r} fails at {place}: {type(error).__name__}: {error}"
+        ) from error

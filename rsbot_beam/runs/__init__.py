@@ -1,0 +1,1 @@
+"""Runs: from a configuration to finished output, through one Beam pipeline for each step, with checks between them."""

@@ -1,0 +1,133 @@
+"""An export from beginning to end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rsbot_beam import storage
+from rsbot_beam.data.dataset_file import DATASET_FILE, read_dataset_file, write_dataset_file
+from rsbot_beam.data.manifest import claim
+from rsbot_beam.data.raw_store import FOLDER, RawStore
+from rsbot_beam.errors import DeadLettersError, InputError
+from rsbot_beam.runs.config import ExportConfig
+from rsbot_beam.runs.description import describe
+from rsbot_beam.runs.plan import ExportPlan, plan_export
+
+LOGGER = logging.getLogger("rsbot_beam")
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What an export made.
+
+    Attributes:
+        output: The dataset's folder.
+        tiles: Numbers of tiles: asked, stored, empty, dead, train, validation, test.
+        dataset: Content of `dataset.json`, or None where not all steps were asked for.
+        was_complete: Whether it was there already, and nothing was done.
+    """
+
+    output: str
+    tiles: dict[str, int]
+    dataset: dict[str, Any] | None = field(repr=False)
+    was_complete: bool = False
+
+
+def run_export(config: ExportConfig, beam_flags: Sequence[str] = ()) -> ExportResult:
+    """Make a dataset: fetch, analyse, transform. What an earlier run of the same export did is kept.
+
+    Args:
+        config: What to do.
+        beam_flags: Flags for Beam.
+
+    Raises:
+        InputError: Something asked for cannot be done; says what, and how to ask.
+        EarthEngineError: Earth Engine stopped the run; start the same command again to continue.
+        LostTilesError: Tiles asked differ from stored + empty + dead.
+        DeadLettersError: Tiles failed for good, and `allow_dead_letters` is off. The dataset is complete without them.
+    """
+    plan = plan_export(config)
+    claim(config.output, plan.manifest())
+    found = read_dataset_file(config.output)
+    if found is not None and not found["tiles"]["dead"]:
+        LOGGER.info("%s is complete: nothing to do", config.output)
+        return ExportResult(config.output, found["tiles"], found, was_complete=True)
+    storage.remove_leftovers(config.output)
+    storage.remove_leftovers(storage.join(config.output, FOLDER))
+    result = _run_steps(plan, beam_flags)
+    _check_dead_letters(result, plan.store, config.allow_dead_letters)
+    return result
+
+
+def _run_steps(plan: ExportPlan, beam_flags: Sequence[str]) -> ExportResult:
+    from rsbot_beam.runs import steps
+    from rsbot_beam.runs.beam_options import pipeline_options
+
+    config = plan.config
+    LOGGER.info("%s: %s", config.output, _intention(plan))
+    options = pipeline_options(beam_flags, config.endpoint.max_requests)
+    if "fetch" in config.steps:
+        tally = steps.fetch_step(plan, options)
+    else:
+        tally = steps.fetched_before(plan)
+    tiles = {"asked": tally.tiles, "stored": tally.stored, "empty": tally.empty, "dead": tally.dead}
+    tiles |= {"train": tally.train, "validation": tally.validation, "test": tally.test}
+    if config.steps == ("fetch",):
+        return ExportResult(config.output, tiles, None)
+    _check_splits(plan, tiles)
+    from rsbot_beam.runs import learning_steps
+
+    files = plan.store.files()
+    statistics = learning_steps.analyze_step(plan, options, files, steps.raw_fingerprint(files))
+    if "transform" not in config.steps:
+        return ExportResult(config.output, tiles, None)
+    tallies = learning_steps.transform_step(plan, options, files)
+    dataset = describe(plan, tiles, statistics, {split: tally.to_dict() for split, tally in tallies.items()})
+    write_dataset_file(config.output, dataset)
+    return ExportResult(config.output, tiles, dataset)
+
+
+def _intention(plan: ExportPlan) -> str:
+    grid = plan.grid
+    return (
+        f"recipe {plan.recipe.name}, {plan.period}, tiles of {grid.patch_size} x {grid.patch_size} pixels of "
+        f"{grid.resolution:g} in {grid.crs}, from {plan.config.endpoint.url}"
+    )
+
+
+def _check_splits(plan: ExportPlan, tiles: dict[str, int]) -> None:
+    if not tiles["stored"]:
+        raise InputError(
+            f"all {tiles['asked']} tiles are empty: the recipe {plan.recipe.name!r} has no valid pixel in the region "
+            f"{plan.region.source!r} in {plan.period}. Check region, period and the recipe's masks"
+        )
+    if not tiles["train"]:
+        raise InputError(
+            f"none of the {tiles['stored']} stored tiles is in the train split, from which statistics are learnt: use a "
+            "smaller --split_block, a larger region, or a larger train share"
+        )
+    for split, share in zip(("train", "validation", "test"), plan.split.shares, strict=True):
+        if share and not tiles[split]:
+            LOGGER.warning("the %s split is empty: use a smaller --split_block or a larger region", split)
+
+
+def _check_dead_letters(result: ExportResult, store: RawStore, allowed: bool) -> None:
+    if not result.tiles["dead"]:
+        return
+    letters = list(store.dead_letters())
+    listed = "".join(f"\n  {letter.tile}: {letter.kind}: {letter.message}" for letter in letters[:5])
+    more = f"\n  and {len(letters) - 5} more" if len(letters) > 5 else ""
+    message = (
+        f"{result.tiles['dead']} of {result.tiles['asked']} tiles failed for good; all are in "
+        f"{storage.join(result.output, 'dead_letters')}:{listed}{more}\nStart the same command again to retry them, or "
+        "accept them with --allow_dead_letters"
+    )
+    if not allowed:
+        raise DeadLettersError(message)
+    LOGGER.warning("%s", message)
+
+
+__all__ = ["DATASET_FILE", "ExportResult", "run_export"]

@@ -1,0 +1,84 @@
+"""The steps of an export, each one Beam pipeline that can be interrupted and continued."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from rsbot_beam import storage
+from rsbot_beam.data.shards import Tally
+from rsbot_beam.errors import DatasetError, LostTilesError
+from rsbot_beam.runs.beam_options import worker_processes
+from rsbot_beam.runs.plan import ExportPlan, block_bytes
+from rsbot_beam.runs.progress_line import progress_line
+from rsbot_beam.transforms.enumerate import EnumerateShards
+from rsbot_beam.transforms.fetch import FetchPatches
+from rsbot_beam.transforms.raw import WriteRawShards, WriteTotals, read_totals
+from rsbot_beam.transforms.shard_requests import FetchSettings
+
+TOTALS = "totals"
+
+
+def fetch_step(plan: ExportPlan, options: PipelineOptions) -> Tally:
+    """Fetch what is missing into raw shards, and check that no tile was lost.
+
+    Raises:
+        LostTilesError: The runner lost elements.
+        EarthEngineError: The run was stopped.
+    """
+    totals = storage.join(plan.config.output, TOTALS, "fetch.json")
+    storage.remove(totals)
+    asked = plan.cover.count()
+    with progress_line("fetch", asked, "tiles"):
+        pipeline = beam.Pipeline(options=options)
+        build_fetch(pipeline, plan, options, totals)
+        pipeline.run().wait_until_finish()
+    if not storage.exists(totals):
+        raise LostTilesError(f"the fetch pipeline ended without its totals ({totals}): start the same command again")
+    tally = read_totals(totals)
+    if tally.tiles != asked:
+        raise LostTilesError(
+            f"{asked} tiles were asked for, but {tally.stored} stored + {tally.empty} empty + {tally.dead} dead letters "
+            f"make {tally.tiles}: the runner lost some. Start the same command again to fetch them"
+        )
+    return tally
+
+
+def build_fetch(pipeline: beam.Pipeline, plan: ExportPlan, options: PipelineOptions, totals: str) -> None:
+    """Add the fetch to a pipeline: enumerate, fetch and write fused, count."""
+    settings = FetchSettings(
+        endpoint=plan.config.endpoint.share(worker_processes(options)),
+        source=plan.source,
+        layout=plan.layout,
+        root=plan.config.output,
+        block_bytes=block_bytes(plan.config),
+        resume=bool(plan.store.files()),
+    )
+    (
+        pipeline
+        | "Enumerate" >> EnumerateShards(plan.cover, plan.shard_side)
+        | "Fetch" >> FetchPatches(settings)
+        | "Write" >> WriteRawShards(plan.store, plan.split)
+        | "Totals" >> WriteTotals(totals)
+    )
+
+
+def raw_fingerprint(files: list[storage.StoredFile]) -> str:
+    """Changes with the set of raw shards and their sizes: what was computed from other shards is not kept."""
+    listed = [(storage.name_of(file.path), file.size) for file in files]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
+
+
+def fetched_before(plan: ExportPlan) -> Tally:
+    """What an earlier run fetched, for runs of the later steps alone.
+
+    Raises:
+        DatasetError: The fetch was not finished.
+    """
+    totals = storage.join(plan.config.output, TOTALS, "fetch.json")
+    if not storage.exists(totals):
+        raise DatasetError(f"{plan.config.output} is not fetched to its end: add the step fetch")
+    return read_totals(totals)

@@ -1,0 +1,199 @@
+"""Files by path, local or `gs://`: whole reads, atomic writes, listings.
+
+A reader never sees half a file: local writes go to a temporary name in the same folder, are flushed to the disk and
+renamed; an object of Google Cloud Storage appears when its upload is complete. `google-cloud-storage` is loaded only
+when a `gs://` path is used; it honours `STORAGE_EMULATOR_HOST`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rsbot_beam.errors import InputError
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Blob, Bucket
+
+GCS_SCHEME = "gs://"
+# Name of files that are being written. Readers and listings pass over them; a killed process leaves some behind.
+TEMPORARY_PREFIX = ".writing-"
+
+
+@dataclass(frozen=True, order=True)
+class StoredFile:
+    """A file found by `list_files`.
+
+    Attributes:
+        path: Full path, local or `gs://`.
+        size: Bytes.
+    """
+
+    path: str
+    size: int
+
+
+def is_gcs(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` names an object of Google Cloud Storage."""
+    return os.fspath(path).startswith(GCS_SCHEME)
+
+
+def join(base: str | os.PathLike[str], *parts: str) -> str:
+    """Join path parts with `/`, the same way for local and `gs://` paths."""
+    return "/".join([os.fspath(base).rstrip("/"), *parts])
+
+
+def name_of(path: str | os.PathLike[str]) -> str:
+    """Last part of a path."""
+    return os.fspath(path).rstrip("/").rsplit("/", 1)[-1]
+
+
+@functools.lru_cache(maxsize=8)
+def _bucket_at(name: str, process: int, emulator: str | None) -> Bucket:
+    # One client per process (it does not survive a fork) and endpoint: each new one would ask for a token.
+    from google.auth.exceptions import DefaultCredentialsError
+    from google.cloud import storage
+
+    try:
+        return storage.Client().bucket(name)
+    except (DefaultCredentialsError, OSError) as error:
+        raise InputError(
+            f"gs://{name} cannot be reached without Google credentials ({error}). Run `gcloud auth "
+            "application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS to a service account's key file."
+        ) from error
+
+
+def _blob(path: str | os.PathLike[str]) -> Blob:
+    bucket, _, name = os.fspath(path)[len(GCS_SCHEME) :].partition("/")
+    return _bucket_at(bucket, os.getpid(), os.environ.get("STORAGE_EMULATOR_HOST")).blob(name)
+
+
+def exists(path: str | os.PathLike[str]) -> bool:
+    """Whether a file (not a folder) is there."""
+    return bool(_blob(path).exists()) if is_gcs(path) else Path(path).is_file()
+
+
+def read_bytes(path: str | os.PathLike[str], limit: int | None = None) -> bytes:
+    """Read a file, or its first `limit` bytes.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    if not is_gcs(path):
+        with Path(path).open("rb") as file:
+            return file.read() if limit is None else file.read(limit)
+    from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
+
+    try:
+        return bytes(_blob(path).download_as_bytes(end=None if limit is None else limit - 1))
+    except RequestRangeNotSatisfiable:
+        return b""
+    except NotFound as error:
+        raise FileNotFoundError(os.fspath(path)) from error
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """Read a UTF-8 text file; raises FileNotFoundError as `read_bytes` does."""
+    return read_bytes(path).decode("utf-8")
+
+
+def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview | str) -> None:
+    """Write a whole file atomically: it is there complete, or not at all; the last writer wins."""
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    if is_gcs(path):
+        _blob(path).upload_from_string(bytes(data), content_type="application/octet-stream")
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{target.name}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def publish(local: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Move a finished local file to its final, local or `gs://`, path; atomic like `write_bytes`."""
+    if is_gcs(path):
+        _blob(path).upload_from_filename(os.fspath(local))
+        Path(local).unlink()
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Path(local).replace(path)
+
+
+def remove(path: str | os.PathLike[str]) -> None:
+    """Remove a file; one that is not there is fine."""
+    if not is_gcs(path):
+        Path(path).unlink(missing_ok=True)
+    elif exists(path):
+        _blob(path).delete()
+
+
+def walk(folder: str | os.PathLike[str]) -> Iterator[StoredFile]:
+    """All files below `folder`, sorted by path; none for a missing folder. Files being written are left out."""
+    if is_gcs(folder):
+        blob = _blob(join(folder, ""))
+        prefix = f"{GCS_SCHEME}{blob.bucket.name}/"
+        found = [StoredFile(prefix + item.name, item.size or 0) for item in blob.bucket.list_blobs(prefix=blob.name)]
+    else:
+        base = os.fspath(folder).rstrip("/")
+        found = [
+            StoredFile(join(where, name), (Path(where) / name).stat().st_size)
+            for where, _, names in os.walk(base)
+            for name in names
+        ]
+    yield from sorted(file for file in found if TEMPORARY_PREFIX not in file.path)
+
+
+def list_files(folder: str | os.PathLike[str], suffix: str = "") -> Iterator[StoredFile]:
+    """The files directly in `folder` whose name ends in `suffix`, sorted by path; none for a missing folder."""
+    start = len(join(folder, ""))
+    yield from (file for file in walk(folder) if file.path.endswith(suffix) and "/" not in file.path[start:])
+
+
+def copy_folder(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Copy all files below `source`, each atomically; either may be local or `gs://`."""
+    start = len(join(source, ""))
+    for file in walk(source):
+        write_bytes(join(target, file.path[start:]), read_bytes(file.path))
+
+
+@functools.lru_cache(maxsize=8)
+def local_folder(folder: str) -> str:
+    """The folder itself, or for `gs://` a copy of it that lives as long as the process.
+
+    For libraries that only open local paths, or that reach `gs://` by a road of their own, past emulators.
+    """
+    if not is_gcs(folder):
+        return folder
+    copy = tempfile.mkdtemp(prefix="rsbot-")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    copy_folder(folder, copy)
+    return copy
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> int:
+    """Remove what killed processes left half-written in a local folder; returns how many files that were."""
+    if is_gcs(folder):
+        return 0
+    leftovers = list(Path(folder).glob(f"{TEMPORARY_PREFIX}*"))
+    for path in leftovers:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    return len(leftovers)
