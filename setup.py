@@ -20,6 +20,7 @@ EXTRAS = {
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
 EXTRAS["test"] = [
     "pytest>=8",
+    "shapely>=2.1",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     "hypothesis>=6.100",

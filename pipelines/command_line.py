@@ -8,13 +8,20 @@ import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 
 from rsbot_beam import errors
 from rsbot_beam.errors import InputError, RsbotError
 
-# How an error of ours looks in the text of an exception that came through a Beam worker.
-_FROM_WORKER = re.compile(r"rsbot_beam\.errors\.(\w+): (.*?)(?:\s*\[while running '[^']*'\])*\s*\Z", re.DOTALL)
+# What Beam adds to the message of an error that was raised in a step.
+_WHILE_RUNNING = r"\s*\[while running '"
+# How an error of ours looks in the text of an exception that came through a Beam worker: a traceback, with that of each
+# cause before it.
+_FROM_WORKER = re.compile(
+    rf"rsbot_beam\.errors\.(\w+): (.*?)(?={_WHILE_RUNNING}|\n\n(?:During handling|The above exception)|\s*\Z)",
+    re.DOTALL,
+)
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -27,6 +34,8 @@ class CommandParser(argparse.ArgumentParser):
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        # No flag begins with a number, but values do: -70.5,-33.6,-70.3,-33.4 is a region.
+        self._negative_number_matcher = re.compile(r"-[\d.]")
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raise instead of printing the usage."""
@@ -67,15 +76,15 @@ def _check_beam_flags(others: Sequence[str], ours: Sequence[str]) -> None:
     known = beam_flags()
     for argument in others:
         name = argument.partition("=")[0]
-        if argument.startswith("--") and name not in known:
+        if re.match(r"-[^\d.]", argument) and name not in known:
             raise InputError(f"unknown flag {name}{suggest(name, [*ours, *known])}")
 
 
 def beam_flags() -> set[str]:
     """All flags that Beam's own options have."""
-    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.options.pipeline_options import PipelineOptions, _BeamArgumentParser
 
-    parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
+    parser = _BeamArgumentParser(add_help=False, conflict_handler="resolve")
     for options in PipelineOptions.__subclasses__():
         if options.__module__.startswith("apache_beam") and "_add_argparse_args" in options.__dict__:
             options._add_argparse_args(parser)
@@ -100,15 +109,16 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str]) ->
 
 
 def _report(error: RsbotError) -> int:
-    print(f"rsbot: error: {error}", file=sys.stderr)
+    print(f"rsbot: error: {re.split(_WHILE_RUNNING, str(error))[0]}", file=sys.stderr)
     return error.exit_code
 
 
 def from_worker(error: BaseException) -> RsbotError | None:
     """The error of ours that a Beam worker raised, from the text in which the runner hands it over; or None."""
-    found = _FROM_WORKER.search(str(error))
-    kind = getattr(errors, found.group(1), None) if found else None
-    return kind(found.group(2)) if found and isinstance(kind, type) and issubclass(kind, RsbotError) else None
+    found = _FROM_WORKER.findall(str(error))
+    name, message = found[-1] if found else ("", "")
+    kind = getattr(errors, name, None)
+    return kind(message) if isinstance(kind, type) and issubclass(kind, RsbotError) else None
 
 
 def _configure_logging() -> None:
@@ -116,6 +126,7 @@ def _configure_logging() -> None:
     # Keras 3 and tf_keras differ; tf.Transform needs neither in a pipeline.
     os.environ.setdefault("TF_USE_LEGACY_KERAS", "0")
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    warnings.formatwarning = lambda message, *_, **__: f"rsbot: warning: {message}\n"
     logging.getLogger("rsbot_beam").setLevel(logging.INFO)
     if not os.environ.get("RSBOT_DEBUG"):
         # A failing bundle is logged with its traceback before the runner raises, and the message is printed here.

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from pipelines.command_line import run_command, suggest
+from pipelines.quiet import quiet_native_libraries
 from rsbot_beam import __version__
 
 COMMANDS = {
@@ -54,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def console() -> None:
     """Entry point of the installed command."""
+    if not os.environ.get("RSBOT_DEBUG"):
+        quiet_native_libraries()
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()

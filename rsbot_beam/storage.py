@@ -150,13 +150,19 @@ def walk(folder: str | os.PathLike[str]) -> Iterator[StoredFile]:
         prefix = f"{GCS_SCHEME}{blob.bucket.name}/"
         found = [StoredFile(prefix + item.name, item.size or 0) for item in blob.bucket.list_blobs(prefix=blob.name)]
     else:
-        base = os.fspath(folder).rstrip("/")
-        found = [
-            StoredFile(join(where, name), (Path(where) / name).stat().st_size)
-            for where, _, names in os.walk(base)
-            for name in names
-        ]
-    yield from sorted(file for file in found if TEMPORARY_PREFIX not in file.path)
+        found = list(_walk_local(Path(folder)))
+    yield from sorted(found)
+
+
+def _walk_local(folder: Path) -> Iterator[StoredFile]:
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        # Not even looked at: what is being written is renamed at any moment.
+        if entry.name.startswith(TEMPORARY_PREFIX):
+            continue
+        if entry.is_dir():
+            yield from _walk_local(entry)
+        else:
+            yield StoredFile(os.fspath(entry), entry.stat().st_size)
 
 
 def list_files(folder: str | os.PathLike[str], suffix: str = "") -> Iterator[StoredFile]:

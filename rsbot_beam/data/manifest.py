@@ -65,7 +65,8 @@ def claim(root: str, manifest: Mapping[str, Any]) -> None:
     if differences:
         listed = "".join(f"\n  {name}: there {old}, now {new}" for name, old, new in differences)
         raise DatasetError(
-            f"{root} belongs to another export; what differs:{listed}\nGive another --output, or the same settings to continue it"
+            f"{root} belongs to another export; what differs:{listed}\n"
+            "Give another --output, or the same settings to continue it"
         )
 
 

@@ -61,7 +61,13 @@ class Period:
         return cls(start, end)
 
     def intervals(self, days: int | None = None) -> list[Period]:
-        """Cut into calendar months, or into stretches of `days` days; the last one may be shorter."""
+        """Cut into calendar months, or into stretches of `days` days; the last one may be shorter.
+
+        Raises:
+            InputError: `days` is less than one.
+        """
+        if days is not None and days < 1:
+            raise InputError(f"the period {self} cannot be cut into stretches of {days} days: give 1 or more")
         pieces, start = [], self.start
         while start < self.end:
             following = _next_month(start) if days is None else start + datetime.timedelta(days=days)

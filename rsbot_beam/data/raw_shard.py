@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import google_crc32c
 import numpy as np
@@ -62,13 +62,12 @@ class ShardHeader:
         try:
             content = json.loads((schema.metadata or {})[_METADATA_KEY])
             groups = {g: tuple(TileKey.parse(text) for text in content[g]) for g in ("stored", "empty", "dead")}
-        except (KeyError, ValueError) as error:
+            name, version = content["name"], content["version"]
+        except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"{path} is not a raw shard of rsbot-beam: its header is missing or damaged") from error
-        if content["version"] != VERSION:
-            raise DatasetError(
-                f"{path} has format {content['version']}, this version reads {VERSION}: export the region again"
-            )
-        return cls(content["name"], **groups)
+        if version != VERSION:
+            raise DatasetError(f"{path} has format {version}, this version reads {VERSION}: export the region again")
+        return cls(name, **groups)
 
 
 def encode_shard(header: ShardHeader, layout: Layout, patches: Sequence[Patch]) -> memoryview:
@@ -126,7 +125,15 @@ def read_header(head: bytes, path: str) -> ShardHeader:
     length = int.from_bytes(head[len(_MAGIC) + 4 : len(_MAGIC) + 8], "little")
     if len(head) < len(_MAGIC) + 8 + length:
         raise EOFError(path)
-    return ShardHeader.from_schema(pa.ipc.read_schema(pa.py_buffer(head[len(_MAGIC) :])), path)
+    try:
+        schema = pa.ipc.read_schema(pa.py_buffer(head[len(_MAGIC) :]))
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
+    return ShardHeader.from_schema(schema, path)
+
+
+def _damaged(path: str, why: object) -> DatasetError:
+    return DatasetError(f"the raw shard {path} is damaged ({why}); remove it and start the export again")
 
 
 def open_shard(content: bytes, path: str) -> tuple[ShardHeader, pa.RecordBatch]:
@@ -138,10 +145,10 @@ def open_shard(content: bytes, path: str) -> tuple[ShardHeader, pa.RecordBatch]:
     try:
         reader = pa.ipc.open_file(pa.py_buffer(content))
         batch = reader.get_batch(0)
-    except (pa.ArrowInvalid, OSError, IndexError) as error:
-        raise DatasetError(
-            f"the raw shard {path} is damaged ({error}); remove it and start the export again"
-        ) from error
+        # Arrow believes offsets and lengths unless asked to look: damaged ones would make it read beyond the file.
+        batch.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _damaged(path, error) from error
     return ShardHeader.from_schema(reader.schema, path), batch
 
 
@@ -151,20 +158,26 @@ def decode_patches(batch: pa.RecordBatch, layout: Layout, path: str) -> Iterator
     Raises:
         DatasetError: A row's checksum is wrong; names the file and the tile.
     """
-    columns = {band.name: batch.column(band.name) for band in layout.all_bands}
     for row in range(batch.num_rows):
-        key = TileKey.parse(batch.column("tile")[row].as_py())
-        pixels = {
-            band.name: columns[band.name][row].values.to_numpy().reshape(layout.shape(band, key.size))
-            for band in layout.all_bands
-        }
-        packed = batch.column("valid")[row].as_py()
-        patch = Patch(key, layout, pixels, _unpack_valid(packed, layout, key.size))
-        if _checksum(patch, packed) != batch.column("crc32c")[row].as_py():
-            raise DatasetError(
-                f"the raw shard {path} is damaged: the checksum of tile {key} is wrong; remove it and export again"
-            )
+        try:
+            patch, is_intact = _decode_row(batch, row, layout)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(path, error) from error
+        if not is_intact:
+            raise _damaged(path, f"the checksum of tile {patch.key} is wrong")
         yield patch
+
+
+def _decode_row(batch: pa.RecordBatch, row: int, layout: Layout) -> tuple[Patch, bool]:
+    """A patch, and whether its checksum is right."""
+    key = TileKey.parse(batch.column("tile")[row].as_py())
+    pixels = {
+        band.name: batch.column(band.name)[row].values.to_numpy().reshape(layout.shape(band, key.size))
+        for band in layout.all_bands
+    }
+    packed = batch.column("valid")[row].as_py()
+    patch = Patch(key, layout, pixels, _unpack_valid(packed, layout, key.size))
+    return patch, _checksum(patch, packed) == batch.column("crc32c")[row].as_py()
 
 
 def _unpack_valid(packed: bytes, layout: Layout, size: int) -> dict[str, np.ndarray]:
@@ -178,8 +191,3 @@ def _unpack_valid(packed: bytes, layout: Layout, size: int) -> dict[str, np.ndar
         valid[name] = flags[start : start + int(np.prod(shape))].reshape(shape)
         start += int(np.prod(shape))
     return valid
-
-
-def layout_to_dict(layout: Layout) -> dict:
-    """Plain form of a layout for JSON."""
-    return asdict(layout)

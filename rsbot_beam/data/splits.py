@@ -32,9 +32,10 @@ class SpatialSplit:
     zoned: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.shares) != len(SPLITS) or min(self.shares) < 0 or sum(self.shares) <= 0:
+        finite = all(math.isfinite(share) for share in self.shares)
+        if not finite or len(self.shares) != len(SPLITS) or min(self.shares) < 0 or sum(self.shares) <= 0:
             raise InputError(f"the split {self.shares} needs three shares, train,validation,test, such as 80,10,10")
-        if not self.block > 0:
+        if not 0 < self.block < math.inf:
             raise InputError(f"the split block of {self.block} m must be positive, e.g. --split_block 5000")
 
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tokenize
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -211,7 +212,7 @@ def _layout(body: bytes | bytearray) -> tuple[np.dtype, tuple[int, ...], int]:
         width = 2 if version == (1, 0) else 4
         start = _MAGIC_BYTES + width + int.from_bytes(head[_MAGIC_BYTES : _MAGIC_BYTES + width], "little")
         dtype, shape = _read_header(bytes(body[:start]))
-    except (ValueError, SyntaxError, EOFError, TypeError) as error:
+    except (ValueError, SyntaxError, TypeError, RecursionError, tokenize.TokenError) as error:
         raise TransientError(f"the answer of {len(body):,} bytes is not an NPY file: {head!r}... ({error})") from error
     return dtype, shape, start
 

@@ -36,13 +36,15 @@ MOST_DEADLINE = 320.0
 # A request that takes ten times what is typical hangs more likely than it computes.
 _PATIENCE = 10.0
 
-# Answers over which a typical latency is taken.
+# Answers over which a typical latency is taken, and what is left of the slowest one after each answer since: half of
+# it is forgotten in 70 answers.
 _WINDOW = 32
+_MEMORY = 0.99
 
 
 def full_jitter(failures: int) -> float:
-    """Seconds to wait after so many failures (AWS, "Exponential Backoff And Jitter", full jitter)."""
-    return random.uniform(0, min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** min(failures, 30)))  # noqa: S311
+    """Seconds to wait after so many failures, 1 or more (AWS, "Exponential Backoff And Jitter", full jitter)."""
+    return random.uniform(0, min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** (min(failures, 30) - 1)))  # noqa: S311
 
 
 class Health:
@@ -205,7 +207,7 @@ class Deadline:
         """A request was answered after so many seconds."""
         with self._lock:
             self._recent.append(seconds)
-            self._slowest = max(self._slowest, median(self._recent))
+            self._slowest = max(self._slowest * _MEMORY, median(self._recent))
 
     def seconds(self, missed: int = 0) -> float:
         """Deadline of a request that has missed so many: ten times the slowest typical latency, doubled with each."""

@@ -112,6 +112,7 @@ class BlockFetch:
         except ThrottledError as error:  # Cutting would only ask more.
             return {key: self._failed(key, error) for key in piece.tiles()}
         except (TooLargeError, TransientError, PermanentError):
+            self._common.health.check()
             return None
         with self._common.cores:
             return {key: extract(self._source, part) for key, part in piece.cut(answer)}

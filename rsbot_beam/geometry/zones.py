@@ -1,8 +1,9 @@
 """Who owns which part of the globe in a `utm` grid.
 
 The globe is cut into the 60 standard UTM zones of 6 degrees, each in a northern and a southern half, and the two polar
-caps (UPS), without gaps and without overlap: every range is closed at its western and southern edge and open at the
-other (NGA.SIG.0012, "The Universal Grids and the Transverse Mercator and Polar Stereographic Map Projections", 2014).
+caps (UPS), without gaps and without overlap (NGA.SIG.0012, "The Universal Grids and the Transverse Mercator and Polar
+Stereographic Map Projections", 2014). Zones own their western and northern edge, as tiles own their left and top one: a
+point on the equator is a southern one, because the northern tiles that it is the bottom edge of do not own it.
 The exceptions for Norway and Svalbard belong to the military grid reference system, not to the EPSG codes: left out.
 """
 
@@ -33,9 +34,9 @@ class Zone:
     Attributes:
         crs: "EPSG:326zz", "EPSG:327zz", or one of the two UPS codes.
         west: Degrees, in [-180, 180); part of the zone.
-        south: Degrees; part of the zone.
+        south: Degrees; not part of the zone, but for the pole itself.
         east: Degrees, up to 180; not part of the zone.
-        north: Degrees; not part of the zone, but for the pole itself.
+        north: Degrees; part of the zone.
     """
 
     crs: str
@@ -53,13 +54,13 @@ def wrap_longitude(lon: float) -> float:
 
 def zone_at(lon: float, lat: float) -> Zone:
     """Returns the one zone that owns a point, given in degrees; any longitude is wrapped."""
-    if lat >= NORTH_LIMIT:
+    if lat > NORTH_LIMIT:
         return _NORTH_CAP
-    if lat < SOUTH_LIMIT:
+    if lat <= SOUTH_LIMIT:
         return _SOUTH_CAP
     # Floor division is exact, so that the last float west of a border stays west of it; zone 31 starts at Greenwich.
     number = int(wrap_longitude(lon) // ZONE_WIDTH) + 31
-    return utm_zone(number, north=lat >= 0)
+    return utm_zone(number, north=lat > 0)
 
 
 def utm_zone(number: int, *, north: bool) -> Zone:

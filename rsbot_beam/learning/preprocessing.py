@@ -56,7 +56,7 @@ def _normalised(
     valid = [
         tf.equal(inputs[valid_name(band)], 1) & tf.math.is_finite(x) for band, x in zip(bands, pixels, strict=True)
     ]
-    statistics = _statistics(pixels, valid, bands, preprocessing)
+    statistics = _statistics(feature, pixels, valid, bands, preprocessing)
     scaled = _scale(tf.stack(pixels, axis=-1), statistics, preprocessing)
     all_valid = tf.stack(valid, axis=-1)
     batch = tf.shape(pixels[0])[0]
@@ -85,16 +85,16 @@ def _not_zero(spread: tf.Tensor) -> tf.Tensor:
 
 
 def _statistics(
-    pixels: list[tf.Tensor], valid: list[tf.Tensor], bands: tuple[Band, ...], preprocessing: Preprocessing
+    feature: str, pixels: list[tf.Tensor], valid: list[tf.Tensor], bands: tuple[Band, ...], preprocessing: Preprocessing
 ) -> dict[str, tf.Tensor]:
     """Per band, over the valid pixels of the train split; each of shape (bands,), quantiles (bands, quantiles)."""
-    sums = tft.sum(_moments(pixels, valid), reduce_instance_dims=False)
+    sums = tft.sum(_moments(pixels, valid), reduce_instance_dims=False, name=f"{feature}_moments")
     count = tf.maximum(sums[:, 0], 1.0)
     mean = sums[:, 1] / count
     # Float64 sums of squares keep more than 9 digits of the variance for any stored reflectance, height or backscatter.
     variance = tf.maximum(sums[:, 2] / count - mean**2, 0.0)
-    low = tft.min(_extreme(pixels, valid, tf.reduce_min, np.inf), reduce_instance_dims=False)
-    high = tft.max(_extreme(pixels, valid, tf.reduce_max, -np.inf), reduce_instance_dims=False)
+    low = tft.min(_extreme(pixels, valid, tf.reduce_min, np.inf), reduce_instance_dims=False, name=f"{feature}_min")
+    high = tft.max(_extreme(pixels, valid, tf.reduce_max, -np.inf), reduce_instance_dims=False, name=f"{feature}_max")
     wanted = (*REPORTED_QUANTILES, preprocessing.lower, preprocessing.upper)
     quantiles = tf.stack(
         [
@@ -148,7 +148,7 @@ def _quantiles(
     start, width, bins = _bins(band, low, high)
     index = tf.cast((tf.boolean_mask(x, valid) - start) / width, tf.int32)
     counts = tf.math.bincount(tf.clip_by_value(index, 0, bins - 1), minlength=bins, maxlength=bins, dtype=tf.int64)
-    cumulated = tf.cumsum(tft.sum(counts[tf.newaxis], reduce_instance_dims=False))
+    cumulated = tf.cumsum(tft.sum(counts[tf.newaxis], reduce_instance_dims=False, name=f"{band.name}_histogram"))
     ranks = tf.floor(tf.constant(wanted, tf.float64) * tf.cast(tf.maximum(cumulated[-1] - 1, 0), tf.float64))
     found = tf.searchsorted(cumulated, tf.cast(ranks, tf.int64), side="right")
     return tf.cast(tf.minimum(found, bins - 1), tf.float32) * width + start
@@ -169,7 +169,7 @@ def _class_counts(inputs: Tensors, band: Band) -> dict[str, tf.Tensor]:
     bins = int(np.iinfo(band.numpy).max) + 1
     codes = tf.cast(tf.boolean_mask(label, valid), tf.int32)
     counts = tf.math.bincount(codes, minlength=bins, maxlength=bins, dtype=tf.int64)
-    total = tft.sum(counts[tf.newaxis], reduce_instance_dims=False)
+    total = tft.sum(counts[tf.newaxis], reduce_instance_dims=False, name="class_counts")
     return {f"{STATISTICS_PREFIX}label/counts": _repeat(total, bins, tf.shape(label)[0])}
 
 

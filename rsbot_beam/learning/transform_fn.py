@@ -72,7 +72,7 @@ def _band_statistics(found: Mapping[str, np.ndarray], feature: str, bands: Seque
         count = int(found[f"{feature}/count"][index])
         numbers = {name: float(found[f"{feature}/{name}"][index]) for name in ("mean", "std", "min", "max")}
         if not count:
-            numbers = dict.fromkeys(numbers, 0.0)
+            numbers, quantiles = dict.fromkeys(numbers, 0.0), np.zeros_like(quantiles)
         named = {str(q): float(value) for q, value in zip(REPORTED_QUANTILES, quantiles, strict=True)}
         result[band.name] = {"count": count, **numbers, "quantiles": named}
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
@@ -37,13 +38,13 @@ class PartsResponse(Response):
     """A body in several parts, each sent from where it is in memory."""
 
     def __init__(self, parts: Sequence[bytes | memoryview], media_type: str) -> None:
-        self._parts = parts
+        self.parts = parts
         self.length = sum(len(part) for part in parts)
         super().__init__(b"", media_type=media_type, headers={"content-length": str(self.length)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for part in self._parts:
+        for part in self.parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -81,13 +82,19 @@ class TruncatedResponse(Response):
         scope["extensions"][TRANSPORT].close()
 
 
-class HangingResponse(Response):
-    """No answer until the client gives up."""
+class SilentResponse(Response):
+    """No answer at all: the client has gone, or is to wait until it gives up."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            async with asyncio.timeout(MAX_HANG):
-                while (await receive())["type"] != "http.disconnect":
-                    continue
-        except TimeoutError:
-            scope["extensions"][TRANSPORT].abort()
+        scope["extensions"][TRANSPORT].abort()
+
+
+async def gone(receive: Receive) -> None:
+    """Waits until the client closes the connection, at most `MAX_HANG`."""
+
+    async def wait() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            continue
+
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(wait(), MAX_HANG)

@@ -72,6 +72,7 @@ class Faults:
         too_large_tiles: Places where requests, or those over `over_pixels`, answer "User memory limit exceeded.".
         unauthorized: Whether every request answers 401, as with an expired token.
         required_token: Requests without this bearer token answer 401; empty = none needed.
+        token_lifetime: Seconds for which tokens of `/token` are accepted, others are not at all; 0 = any or none will do.
         seed: Of the random choices; the same request body fails the same way at the same repetition.
     """
 
@@ -88,6 +89,7 @@ class Faults:
     too_large_tiles: tuple[Place, ...] = ()
     unauthorized: bool = False
     required_token: str = field(default="", repr=False)
+    token_lifetime: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -69,7 +69,7 @@ def describe_asset(catalog: Catalog, name: str, full: bool = True) -> dict[str, 
     """
     asset_id = asset_id_of(name)
     info = catalog.info(asset_id)
-    found = {"type": info["type"], "name": name, "id": asset_id}
+    found = {"type": info["type"], "name": asset_id if asset_id.startswith("projects/") else name, "id": asset_id}
     properties = dict(info.get("properties", {}))
     found |= _times(properties)
     shown = {key: encode_value(value) for key, value in properties.items() if not key.startswith("system:")}

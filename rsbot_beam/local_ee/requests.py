@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import marshal
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,11 +19,14 @@ from numpy.typing import NDArray
 from pyproj.exceptions import CRSError
 
 from rsbot_beam.local_ee.answers import RequestError
-from rsbot_beam.local_ee.catalog import Catalog
+from rsbot_beam.local_ee.catalog import Catalog, asset_id_of
+from rsbot_beam.local_ee.collection import Collection, Element, Feature, as_feature, list_collection
 from rsbot_beam.local_ee.encode_pixels import encode_npy, encode_tiff, npy_dtype
 from rsbot_beam.local_ee.encode_values import encode_value
 from rsbot_beam.local_ee.environment import Environment
+from rsbot_beam.local_ee.filters import Filter
 from rsbot_beam.local_ee.functions.bands import band_indices
+from rsbot_beam.local_ee.geometries import Geometry, bbox_of, geometry_from_json
 from rsbot_beam.local_ee.graph import Graph
 from rsbot_beam.local_ee.image import Image, PixelContext
 from rsbot_beam.local_ee.limits import Limits
@@ -32,6 +37,12 @@ from rsbot_beam.local_ee.types import Band
 KEPT_GRAPHS = 64
 # Pixels evaluated together; a larger request is worked through in such blocks of rows, so that memory stays small.
 BLOCK_PIXELS = 1 << 17
+
+
+# Features of one page of a listing unless asked otherwise, and at most.
+PAGE_SIZE = 1000
+
+Inspect = Callable[[PixelGrid], None]
 
 
 @dataclass(frozen=True)
@@ -91,19 +102,38 @@ class Evaluator:
         """The answer to `value:compute`: `{"result": ...}`."""
         return {"result": encode_value(self.evaluate(body.get("expression")))}
 
-    def compute_pixels(self, body: Mapping[str, Any]) -> PixelAnswer:
-        """The answer to `image:computePixels`."""
+    def compute_pixels(self, body: Mapping[str, Any], inspect: Inspect) -> PixelAnswer:
+        """The answer to `image:computePixels`; `inspect` sees the grid first and may refuse it."""
         image = self.evaluate(body.get("expression"))
         if not isinstance(image, Image):
             raise RequestError(f"The expression must evaluate to an Image, not a {type(image).__name__}.")
-        return self._answer(image, body)
+        return self._answer(image, body, inspect)
 
-    def get_pixels(self, asset_id: str, body: Mapping[str, Any]) -> PixelAnswer:
-        """The answer to `:getPixels` of an asset; 404 when there is no such image."""
-        self.catalog.info(asset_id)
-        return self._answer(self.catalog.image(asset_id), body)
+    def get_pixels(self, name: str, body: Mapping[str, Any], inspect: Inspect) -> PixelAnswer:
+        """The answer to `:getPixels` of an asset; 404 when there is no such asset."""
+        self.catalog.info(asset_id_of(name))
+        return self._answer(self.catalog.image(asset_id_of(name)), body, inspect)
 
-    def _answer(self, image: Image, body: Mapping[str, Any]) -> PixelAnswer:
+    def compute_features(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to `table:computeFeatures`: a page of GeoJSON features."""
+        value = self.evaluate(body.get("expression"))
+        if isinstance(value, Feature):
+            value = list_collection([value], of_images=False)
+        if not isinstance(value, Collection):
+            raise RequestError(f"The expression must evaluate to a FeatureCollection, not a {type(value).__name__}.")
+        return feature_page(value, body)
+
+    def list_features(self, name: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to `:listFeatures` of a table; 404 when there is no such asset."""
+        self.catalog.info(asset_id_of(name))
+        table = self.catalog.table(asset_id_of(name))
+        region = query.get("region")
+        if region:
+            area = geometry_from_json(json.loads(region))
+            table = table.filter(Filter(lambda e: _touches(e, area), bbox=bbox_of(area.lonlat)))
+        return feature_page(table, query)
+
+    def _answer(self, image: Image, body: Mapping[str, Any], inspect: Inspect) -> PixelAnswer:
         if body.get("bandIds"):
             image = image.pick(band_indices(image, body["bandIds"]))
         file_format = body.get("fileFormat", "AUTO_JPEG_PNG")
@@ -113,12 +143,35 @@ class Evaluator:
         if not bands:
             raise RequestError("Image has no bands.")
         grid = request_grid(body.get("grid") or {}, image)
+        inspect(grid)
         self._limits.check_pixels(grid.shape, bands)
         pixels, valid = compute_grid(image, grid, with_valid=file_format == "GEO_TIFF")
         count = grid.shape[0] * grid.shape[1]
         if file_format == "NPY":
             return PixelAnswer(encode_npy(pixels), "application/octet-stream", count)
         return PixelAnswer([encode_tiff(pixels, valid, grid)], "image/tiff", count)
+
+
+def feature_page(collection: Collection, query: Mapping[str, Any]) -> dict[str, Any]:
+    """A page of a collection's features; `pageToken` is the number of the first."""
+    size = min(int(query.get("pageSize") or PAGE_SIZE), PAGE_SIZE)
+    token = str(query.get("pageToken") or 0)
+    if size < 1 or not token.isdigit():
+        raise RequestError(f"Invalid page: size {size}, token '{token}'.")
+    start = int(token)
+    listed = list(islice(collection.features(), start, start + size + 1))
+    found: dict[str, Any] = {
+        "type": "FeatureCollection",
+        "features": [encode_value(feature) for feature in listed[:size]],
+    }
+    if len(listed) > size:
+        found["nextPageToken"] = str(start + size)
+    return found
+
+
+def _touches(element: Element, area: Geometry) -> bool:
+    geometry = as_feature(element).geometry
+    return geometry is not None and bool(geometry.lonlat.intersects(area.lonlat))
 
 
 def compute_grid(

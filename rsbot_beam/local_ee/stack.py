@@ -19,11 +19,15 @@ class Stack:
     Args:
         values: (N, P); values that are not valid may be anything.
         valid: (N, P) bool.
+        weights: (N, 1), of sum and mean; None = all 1.
     """
 
-    def __init__(self, values: NDArray[Any], valid: NDArray[np.bool_]) -> None:
+    def __init__(
+        self, values: NDArray[Any], valid: NDArray[np.bool_], weights: NDArray[np.float64] | None = None
+    ) -> None:
         self.values = values
         self.valid = valid
+        self.weights = weights
 
     @staticmethod
     def of_list(column: Sequence[Any] | NDArray[Any]) -> Stack:
@@ -46,12 +50,16 @@ class Stack:
         return np.full(self.values.shape[1], self.values.shape[0], np.int64)
 
     def sum(self) -> NDArray[Any]:
-        """(P,) float64."""
-        return np.where(self.valid, self.values, 0).sum(axis=0, dtype=np.float64)
+        """(P,) float64, weighted."""
+        clean = np.where(self.valid, self.values, 0)
+        return clean.sum(axis=0, dtype=np.float64) if self.weights is None else (clean * self.weights).sum(axis=0)
 
     def mean(self) -> NDArray[Any]:
-        """(P,) float64."""
-        return self.sum() / np.maximum(self.count, 1)
+        """(P,) float64, weighted."""
+        if self.weights is None:
+            return self.sum() / np.maximum(self.count, 1)
+        total = (self.valid * self.weights).sum(axis=0)
+        return np.divide(self.sum(), total, out=np.zeros_like(total), where=total != 0)
 
     def product(self) -> NDArray[Any]:
         """(P,) float64."""

@@ -12,6 +12,7 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rsbot_beam.data.bands import Band, LabelClass
 from rsbot_beam.errors import RecipeError
@@ -119,7 +120,7 @@ def with_settings(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
         RecipeError: No such parameter (names the nearest), or the text does not fit its type.
     """
     known = {f.name for f in dataclasses.fields(recipe)}
-    values = {}
+    values: dict[str, Any] = {}
     for name, text in settings.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
@@ -152,7 +153,7 @@ def _convert(name: str, text: str, kind: object) -> object:
         if kind is bool:
             return {"true": True, "false": False}[text.lower()]
         if kind in (int, float, str):
-            return kind(text)  # type: ignore[operator]
+            return kind(text)
     except (KeyError, ValueError) as error:
         expected = f"one of {', '.join(map(str, options))}" if options else getattr(kind, "__name__", str(kind))
         raise RecipeError(f"parameter {name}={text!r} is not {expected}") from error

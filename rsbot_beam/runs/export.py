@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from rsbot_beam import storage
@@ -13,9 +15,10 @@ from rsbot_beam.data.manifest import claim
 from rsbot_beam.data.raw_store import FOLDER, RawStore
 from rsbot_beam.errors import DeadLettersError, InputError
 from rsbot_beam.runs.config import ExportConfig
-from rsbot_beam.runs.description import describe
 from rsbot_beam.runs.plan import ExportPlan, plan_export
 
+PREVIEW = "preview.png"
+PREVIEW_PATCHES = 24
 LOGGER = logging.getLogger("rsbot_beam")
 
 
@@ -79,6 +82,7 @@ def _run_steps(plan: ExportPlan, beam_flags: Sequence[str]) -> ExportResult:
         return ExportResult(config.output, tiles, None)
     _check_splits(plan, tiles)
     from rsbot_beam.runs import learning_steps
+    from rsbot_beam.runs.description import describe
 
     files = plan.store.files()
     statistics = learning_steps.analyze_step(plan, options, files, steps.raw_fingerprint(files))
@@ -86,6 +90,7 @@ def _run_steps(plan: ExportPlan, beam_flags: Sequence[str]) -> ExportResult:
         return ExportResult(config.output, tiles, None)
     tallies = learning_steps.transform_step(plan, options, files)
     dataset = describe(plan, tiles, statistics, {split: tally.to_dict() for split, tally in tallies.items()})
+    _write_preview(plan)
     write_dataset_file(config.output, dataset)
     return ExportResult(config.output, tiles, dataset)
 
@@ -96,6 +101,22 @@ def _intention(plan: ExportPlan) -> str:
         f"recipe {plan.recipe.name}, {plan.period}, tiles of {grid.patch_size} x {grid.patch_size} pixels of "
         f"{grid.resolution:g} in {grid.crs}, from {plan.config.endpoint.url}"
     )
+
+
+def _write_preview(plan: ExportPlan) -> None:
+    """A contact sheet of patches from all over the dataset, where matplotlib is installed."""
+    if importlib.util.find_spec("matplotlib") is None:
+        LOGGER.info("no %s: install rsbot-beam[views] for pictures", PREVIEW)
+        return
+    from rsbot_beam.views.contact_sheet import contact_sheet
+
+    files = plan.store.files()
+    chosen = files[:: max(1, len(files) // PREVIEW_PATCHES)][:PREVIEW_PATCHES]
+    patches = [patch for file in chosen for patch in islice(plan.store.patches(file.path), 1)]
+    shown = [(plan.split.split_of(patch.key), patch) for patch in patches]
+    title = f"{plan.recipe.name}, {plan.period}: {len(shown)} patches of {plan.grid.resolution:g} per pixel"
+    if shown:
+        storage.write_bytes(storage.join(plan.config.output, PREVIEW), contact_sheet(shown, title))
 
 
 def _check_splits(plan: ExportPlan, tiles: dict[str, int]) -> None:

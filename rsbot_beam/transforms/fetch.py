@@ -93,7 +93,7 @@ class _FetchShards(beam.DoFn):
         """Yield what is still under way."""
         while self._ahead.units:
             for fetched in self._next():
-                yield WindowedValue(fetched, MIN_TIMESTAMP, [GlobalWindow()])
+                yield WindowedValue(fetched, MIN_TIMESTAMP, (GlobalWindow(),))
 
     def _plan(self, shard: Shard) -> list:
         header = self._store.header(shard.name) if self._settings.resume else None

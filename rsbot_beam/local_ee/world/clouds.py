@@ -13,7 +13,7 @@ import numpy as np
 
 from rsbot_beam.local_ee.world.calendar import Sun
 from rsbot_beam.local_ee.world.hashing import Float32Array, salt
-from rsbot_beam.local_ee.world.noise import FloatArray, NodeMesh, plane_noise
+from rsbot_beam.local_ee.world.noise import FloatArray, NodeMesh, plane_noise, weighted_sum
 from rsbot_beam.local_ee.world.relief import Relief
 from rsbot_beam.local_ee.world.zones import Cell, Sites, lonlat, plane
 
@@ -85,10 +85,8 @@ class Clouds:
         keys = [salt(self._seed, "clouds", cell.zone, number, k) for k in range(len(_WAVELENGTHS))]
         veils = [salt(self._seed, "cirrus", cell.zone, number, k) for k in range(len(_CIRRUS_WAVELENGTHS))]
         noise = plane_noise(keys + veils, _WAVELENGTHS + _CIRRUS_WAVELENGTHS, x, y)
-        weights = np.array(_WEIGHTS + _CIRRUS_WEIGHTS, dtype=np.float32)
-        noise *= weights[:, None]
-        low = np.add.reduce(noise[: len(_WEIGHTS)], axis=0) + level + _seasonal(cell, number)
-        high = np.add.reduce(noise[len(_WEIGHTS) :], axis=0) - np.float32(_CIRRUS_LEVEL)
+        low = weighted_sum(noise[: len(_WEIGHTS)], _WEIGHTS) + level + _seasonal(cell, number)
+        high = weighted_sum(noise[len(_WEIGHTS) :], _CIRRUS_WEIGHTS) - np.float32(_CIRRUS_LEVEL)
         return np.stack([low, high]).astype(np.float32)
 
     def sky(self, prepared: CloudMesh, nodes: Float32Array, number: int, sun: Sun) -> Sky | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -97,15 +98,26 @@ class LandCover:
     moisture: Float32Array
     parcels: Parcels
 
+    @classmethod
+    def joined(cls, parts: Sequence[LandCover]) -> LandCover:
+        """Several places' covers, one after the other."""
+        if len(parts) == 1:
+            return parts[0]
+        arrays = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("cover", "material", "entity", "elevation", "moisture")
+        }
+        return cls(**arrays, parcels=Parcels.joined([part.parcels for part in parts]))
 
-def classify(climate: Climate, ground: Ground, parcels: Parcels, latitude: float) -> LandCover:
+
+def classify(climate: Climate, ground: Ground, parcels: Parcels, latitude: Float32Array) -> LandCover:
     """Decide on the cover of N places from their relief and parcels.
 
     Args:
         climate: Of the places.
         ground: Of the places.
         parcels: Of the places.
-        latitude: Of the cell's middle, degrees: tree and snow line.
+        latitude: Of the places, degrees: what decides on conifers, tree and snow line.
     """
     elevation = elevation_of(climate, ground)
     cover = _farmland(climate, parcels)
@@ -117,7 +129,7 @@ def classify(climate: Climate, ground: Ground, parcels: Parcels, latitude: float
     cover[(parcels.block_edge < _ROAD_HALF_WIDTH) & (elevation < 1500.0)] = Cover.ROAD
     _add_water(cover, climate, ground)
     material = _MATERIAL_OF[cover]
-    entity = np.where(cover >= Cover.CROP, parcels.field, mix(parcels.block + cover.astype(np.uint64)))
+    entity = _entities(cover, ground, parcels)
     _build_towns(cover, material, entity, parcels)
     return LandCover(cover, material, entity, elevation, climate.moisture, parcels)
 
@@ -144,6 +156,17 @@ _MATERIAL_OF = np.array(
 )
 
 
+def _entities(cover: NDArray[np.uint8], ground: Ground, parcels: Parcels) -> UInt64Array:
+    """Fields are things of their own, and pastures; woods and wilds are cut into stands along no straight line."""
+    kind = cover.astype(np.uint64)
+    stands = mix(
+        kind + (np.floor(ground.stands * np.float32(1.3)).astype(np.int64) + 64).astype(np.uint64) * np.uint64(64)
+    )
+    parcelled = (cover >= Cover.CROP) | (cover == Cover.GRASS)
+    # Water is one thing: a shade from lake to lake would show where blocks meet.
+    return np.where(parcelled, parcels.field, np.where(cover == Cover.WATER, mix(kind), stands))
+
+
 def _farmland(climate: Climate, parcels: Parcels) -> NDArray[np.uint8]:
     """Parcels: cropland, pasture, or, in dry country, the steppe that was left."""
     chance = draw(parcels.field, 20)
@@ -164,15 +187,15 @@ def _add_woods(
     ground: Ground,
     parcels: Parcels,
     elevation: Float32Array,
-    latitude: float,
+    latitude: Float32Array,
 ) -> None:
     inclination = (
         ground.forest + np.float32(0.7) * climate.woods + np.float32(2.0) * (climate.moisture - np.float32(0.55))
     ) + np.minimum(climate.rough / np.float32(300.0), np.float32(1.2))
     wooded = inclination > _FOREST_LEVEL
-    # Conifers take over with height and latitude, block by block.
-    cold = elevation / np.float32(900.0) + np.float32((abs(latitude) - 50.0) / 12.0)
-    taste = cold + (draw(parcels.block, 22) - np.float32(0.5)) * np.float32(2.0)
+    # Conifers take over with height and latitude, wood by wood.
+    cold = elevation / np.float32(900.0) + (np.abs(latitude) - np.float32(50.0)) / np.float32(12.0)
+    taste = cold + np.float32(0.7) * ground.stands
     kind = np.where(taste > 0.5, Cover.EVERGREEN, np.where(taste > 0.1, Cover.MIXED, Cover.DECIDUOUS))
     cover[wooded] = kind[wooded]
     thicket = (inclination > _FOREST_LEVEL - 0.08) & ~wooded
@@ -180,9 +203,9 @@ def _add_woods(
 
 
 def _add_heights(
-    cover: NDArray[np.uint8], ground: Ground, parcels: Parcels, elevation: Float32Array, latitude: float
+    cover: NDArray[np.uint8], ground: Ground, parcels: Parcels, elevation: Float32Array, latitude: Float32Array
 ) -> None:
-    tree_line = max(_TREE_LINE - _TREE_LINE_SLOPE * abs(latitude), 0.0) + 150.0 * ground.forest
+    tree_line = np.maximum(_TREE_LINE - _TREE_LINE_SLOPE * np.abs(latitude), 0.0) + 150.0 * ground.forest
     high = elevation > tree_line
     meadow = high & (draw(parcels.block, 23) < 0.5) & (elevation < tree_line + 400.0)
     cover[high] = Cover.BARREN
@@ -199,9 +222,7 @@ def _add_water(cover: NDArray[np.uint8], climate: Climate, ground: Ground) -> No
     cover[climate.land <= 0.5] = Cover.WATER
 
 
-def _build_towns(
-    cover: NDArray[np.uint8], material: NDArray[np.uint8], entity: UInt64Array, parcels: Parcels
-) -> None:
+def _build_towns(cover: NDArray[np.uint8], material: NDArray[np.uint8], entity: UInt64Array, parcels: Parcels) -> None:
     """Streets and houses: changes material and entity in place."""
     town = np.flatnonzero((cover >= Cover.OPEN_SPACE) & (cover <= Cover.HIGH_DENSITY))
     if town.size == 0:

@@ -70,9 +70,9 @@ ROTATIONS = (
     Rotation((Crop.SPRING_WHEAT, Crop.RAPESEED, Crop.DRY_BEAN), 1.4, 52.0, 9.0, 0.45),
     Rotation((Crop.BARLEY, Crop.OATS, Crop.HAY, Crop.HAY), 1.4, 58.0, 9.0, 0.55),
     Rotation((Crop.RYE, Crop.POTATO, Crop.OATS), 0.8, 54.0, 7.0, 0.6),
-    Rotation((Crop.COTTON, Crop.COTTON, Crop.SORGHUM), 2.0, 30.0, 9.0, 0.4),
-    Rotation((Crop.COTTON, Crop.SOYBEAN, Crop.MAIZE), 1.1, 30.0, 9.0, 0.6),
-    Rotation((Crop.RICE, Crop.RICE, Crop.SOYBEAN), 2.0, 26.0, 16.0, 0.75),
+    Rotation((Crop.COTTON, Crop.COTTON, Crop.SORGHUM), 2.0, 30.0, 6.0, 0.4),
+    Rotation((Crop.COTTON, Crop.SOYBEAN, Crop.MAIZE), 1.1, 30.0, 6.0, 0.6),
+    Rotation((Crop.RICE, Crop.RICE, Crop.SOYBEAN), 2.2, 24.0, 11.0, 0.75),
     Rotation((Crop.ALFALFA, Crop.ALFALFA, Crop.ALFALFA, Crop.MAIZE), 1.1, 42.0, 14.0, 0.5),
     Rotation((Crop.WHEAT_THEN_SOYBEAN, Crop.MAIZE), 1.1, 35.0, 8.0, 0.65),
     Rotation((Crop.DRY_BEAN, Crop.MAIZE, Crop.SORGHUM), 1.5, 12.0, 16.0, 0.5),
@@ -80,11 +80,11 @@ ROTATIONS = (
 )
 
 _REGION_WAVELENGTHS = (500e3, 150e3)  # metres: rotations are customs of regions of this size
-_REGION_STRENGTH = 1.0  # logarithm of weight for one standard deviation: neighbours' mixes differ by a factor of e
+_REGION_STRENGTH = 1.2  # logarithm of weight for one standard deviation of taste
 _OFF_ROTATION = 0.06  # share of fields that a year sows something else of the region than the rotation says
 _MOISTURE_SPREAD = 0.3
 _LONGEST = max(len(rotation.crops) for rotation in ROTATIONS)
-_SEQUENCES = np.array([(rotation.crops * _LONGEST)[: _LONGEST * 3] for rotation in ROTATIONS], dtype=np.uint8)
+_SEQUENCES = np.array([(rotation.crops * _LONGEST)[:_LONGEST] for rotation in ROTATIONS], dtype=np.uint8)
 _LENGTHS = np.array([len(rotation.crops) for rotation in ROTATIONS])
 
 
@@ -106,7 +106,9 @@ class Rotations:
         taste = noise[:, 0] * np.float32(0.8) + noise[:, 1] * np.float32(0.6)
         columns = np.array([(r.weight, r.latitude, r.spread, r.moisture) for r in ROTATIONS], dtype=np.float32)
         weight, latitude, spread, wetness = columns.T[:, :, None]
-        fit = ((np.abs(lat).astype(np.float32) - latitude) / spread) ** 2 + ((moisture - wetness) / _MOISTURE_SPREAD) ** 2
+        fit = ((np.abs(lat).astype(np.float32) - latitude) / spread) ** 2 + (
+            (moisture - wetness) / _MOISTURE_SPREAD
+        ) ** 2
         logits = np.log(weight) + np.float32(_REGION_STRENGTH) * taste - np.float32(0.5) * fit
         likely = np.exp(logits - logits.max(axis=0))
         total = np.cumsum(likely, axis=0)

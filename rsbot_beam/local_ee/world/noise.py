@@ -5,7 +5,7 @@ Value noise with smoothstep weights (K. Perlin, "An image synthesizer", 1985, in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +16,6 @@ from rsbot_beam.local_ee.world.hashing import hash_of, salt, unit
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 Float32Array: TypeAlias = NDArray[np.float32]
 IntArray: TypeAlias = NDArray[np.int64]
-NodeField: TypeAlias = Callable[[FloatArray, FloatArray], Float32Array]
 
 EARTH_RADIUS = 6_371_000.0  # metres, mean radius (IUGG); the globe of the noise is a sphere
 # Value noise of one octave, uniform at its nodes, has this standard deviation in the mean over places: 1/sqrt(12) at a
@@ -103,26 +102,28 @@ def _cube(key: NDArray[np.uint64], corner: Sequence[IntArray], weights: Sequence
     return _lerp(planes[0], planes[1], weights[0])
 
 
-def at_nodes(field: NodeField, x: FloatArray, y: FloatArray, spacing: float) -> Float32Array:
-    """Read a field that is defined by its values at the nodes of a fixed lattice, bilinear between them.
+def weighted_sum(noise: Float32Array, weights: Sequence[float]) -> Float32Array:
+    """Octaves (K, N) added with weights, float32 (N,).
 
-    The nodes are at multiples of `spacing`, wherever the request lies; so the answer depends on the place only.
-
-    Args:
-        field: Gives (fields, M) float32 at M nodes, from their x and y.
-        x: Eastings, shape (N,), metres.
-        y: Northings, shape (N,).
-        spacing: Distance of the nodes, metres.
-
-    Returns:
-        float32 (fields, N).
+    Written out, not a matrix product or a reduction: those round differently by the array's size, and a place's value must
+    not depend on the request.
     """
-    mesh = NodeMesh(x, y, spacing)
-    return mesh.interpolate(field(*mesh.nodes))
+    total = noise[0] * np.float32(weights[0])
+    for octave, weight in zip(noise[1:], weights[1:], strict=True):
+        total = total + octave * np.float32(weight)
+    return np.asarray(total, dtype=np.float32)
 
 
 class NodeMesh:
-    """The lattice nodes around some pixels, and how to read between them.
+    """The nodes of a fixed lattice around some pixels, and how to read between them.
+
+    The nodes are at multiples of the spacing wherever the request lies; so what is read depends on the place only.
+
+    Args:
+        x: Eastings of the pixels, shape (N,), metres.
+        y: Northings, shape (N,).
+        spacing: Distance of the nodes, metres.
+        margin: Nodes to have around the pixels, for reading aside.
 
     Attributes:
         nodes: (x, y) of the M nodes, metres.

@@ -151,7 +151,11 @@ class _Nearest:
         distance = dx * dx + dy * dy
         closest = distance < self._first
         closer = (distance < self._second) & ~closest
-        for target, first, value in ((self._dx2, self.dx, dx), (self._dy2, self.dy, dy), (self._second, self._first, distance)):
+        for target, first, value in (
+            (self._dx2, self.dx, dx),
+            (self._dy2, self.dy, dy),
+            (self._second, self._first, distance),
+        ):
             np.copyto(target, first, where=closest)
             np.copyto(target, value, where=closer)
             np.copyto(first, value, where=closest)
@@ -160,7 +164,9 @@ class _Nearest:
     def border(self) -> Float32Array:
         """Distance to the line half way between the two."""
         gap = np.hypot(self._dx2 - self.dx, self._dy2 - self.dy)
-        return np.asarray((self._second - self._first) / np.maximum(gap, np.float32(1e-3)) / np.float32(2.0), np.float32)
+        return np.asarray(
+            (self._second - self._first) / np.maximum(gap, np.float32(1e-3)) / np.float32(2.0), np.float32
+        )
 
 
 def _band(position: Float32Array, key: UInt64Array, purpose: int) -> tuple[NDArray[np.int64], Float32Array]:

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from rsbot_beam.local_ee.world.land_mask import land_share
-from rsbot_beam.local_ee.world.noise import Float32Array, FloatArray, NodeMesh, globe_noise, octaves, plane_noise
+from rsbot_beam.local_ee.world.noise import (
+    Float32Array,
+    FloatArray,
+    NodeMesh,
+    globe_noise,
+    octaves,
+    plane_noise,
+    weighted_sum,
+)
 from rsbot_beam.local_ee.world.zones import lonlat
 
 CLIMATE_SPACING = 1280.0  # metres between the nodes of `Climate`: a fifth of its shortest wavelength
@@ -24,13 +32,20 @@ _MOUNTAINS = ((1800e3, 700e3), (0.8, 0.6))
 _UPLANDS = ((120e3, 50e3, 22e3, 10e3), (0.65, 0.5, 0.35, 0.25))
 _MOISTURE = ((1500e3, 400e3, 100e3), (0.75, 0.55, 0.3))
 _WOODS = ((60e3, 16e3), (0.7, 0.5))
-_CLIMATE_STACKS = {"coast": _COAST, "mountains": _MOUNTAINS, "uplands": _UPLANDS, "moisture": _MOISTURE, "woods": _WOODS}
+_CLIMATE_STACKS = {
+    "coast": _COAST,
+    "mountains": _MOUNTAINS,
+    "uplands": _UPLANDS,
+    "moisture": _MOISTURE,
+    "woods": _WOODS,
+}
 
 _HILLS = ((4800.0, 2200.0, 1000.0, 450.0), (0.75, 0.5, 0.28, 0.13))
 _RIVER = ((14e3, 4e3, 1100.0), (1.0, 0.25, 0.06))
 _LAKE = ((7e3, 2200.0, 700.0), (0.85, 0.5, 0.2))
 _FOREST = ((4200.0, 1400.0, 500.0), (0.7, 0.6, 0.4))
 _TOWN = ((9e3, 2500.0, 800.0), (0.85, 0.45, 0.25))
+_STANDS = ((650.0, 330.0), (0.8, 0.5))
 _BEND_X = ((900.0, 330.0), (0.8, 0.5))
 _BEND_Y = ((900.0, 330.0), (0.8, 0.5))
 _GROUND_STACKS = {
@@ -39,6 +54,7 @@ _GROUND_STACKS = {
     "lake": _LAKE,
     "forest": _FOREST,
     "town": _TOWN,
+    "stands": _STANDS,
     "bend_x": _BEND_X,
     "bend_y": _BEND_Y,
 }
@@ -78,6 +94,7 @@ class Ground:
         lake: Lakes lie where it is high.
         forest: Woods stand where it is high.
         town: Towns stand where it is high.
+        stands: Cuts woods into stands of one age and kind.
         bend_x: How far the fields' pattern is bent east.
         bend_y: How far the fields' pattern is bent north.
         slope_east: Rise of `hills` eastwards, per metre.
@@ -89,6 +106,7 @@ class Ground:
     lake: Float32Array
     forest: Float32Array
     town: Float32Array
+    stands: Float32Array
     bend_x: Float32Array
     bend_y: Float32Array
     slope_east: Float32Array
@@ -137,7 +155,7 @@ class Relief:
 
         run = np.float32(2.0 * GROUND_SPACING)
         east, north = (hills(1, 0) - hills(-1, 0)) / run, (hills(0, 1) - hills(0, -1)) / run
-        return Ground(*mesh.interpolate(values), east, north)
+        return Ground(*[*mesh.interpolate(values), east, north])
 
     def _ground_at(self, x: FloatArray, y: FloatArray) -> Float32Array:
         return _weigh(plane_noise(self._ground_keys, self._ground_lengths, x, y), _GROUND_STACKS)
@@ -158,9 +176,7 @@ def elevation_of(climate: Climate, ground: Ground) -> Float32Array:
     return np.where(climate.land > 0.5, np.maximum(height, 1.0), 0.0).astype(np.float32)
 
 
-def _stack(
-    seed: int, stacks: dict[str, tuple[tuple[float, ...], tuple[float, ...]]]
-) -> tuple[list[int], list[float]]:
+def _stack(seed: int, stacks: dict[str, tuple[tuple[float, ...], tuple[float, ...]]]) -> tuple[list[int], list[float]]:
     keys: list[int] = []
     lengths: list[float] = []
     for name, (wavelengths, _) in stacks.items():
@@ -174,11 +190,6 @@ def _weigh(noise: Float32Array, stacks: dict[str, tuple[tuple[float, ...], tuple
     fields = []
     start = 0
     for _, weights in stacks.values():
-        part = noise[start : start + len(weights)]
-        # A sum of octaves written out, not a matrix product: BLAS would round differently by the array's size.
-        total = part[0] * np.float32(weights[0])
-        for octave, weight in zip(part[1:], weights[1:], strict=True):
-            total = total + octave * np.float32(weight)
-        fields.append(total)
+        fields.append(weighted_sum(noise[start : start + len(weights)], weights))
         start += len(weights)
     return np.stack(fields)

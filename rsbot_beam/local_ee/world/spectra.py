@@ -1,8 +1,8 @@
 """Reflectance of soils, plants and buildings in Sentinel-2's bands, and how they mix.
 
 End members are broad-band values read off published spectra: the USGS Spectral Library 7 (Kokaly et al. 2017, USGS Data
-Series 1035: soils, asphalt, roofs, snow, dry grass), PROSAIL runs for canopies (Jacquemoud et al. 2009, RSE 113), the solar panels
-of Czirjak 2017 (J. Applied Remote Sensing 11, "Detecting photovoltaic solar panels using hyperspectral imagery").
+Series 1035: soils, asphalt, roofs, snow, dry grass), PROSAIL runs for canopies (Jacquemoud et al. 2009, RSE 113), the solar
+panels of Czirjak 2017 (J. Applied Remote Sensing 11, "Detecting photovoltaic solar panels using hyperspectral imagery").
 """
 
 from __future__ import annotations

@@ -15,13 +15,16 @@ from numpy.typing import NDArray
 from rsbot_beam.local_ee.world.calendar import SeasonDay, Sun
 from rsbot_beam.local_ee.world.covers import LandCover, Material, classify
 from rsbot_beam.local_ee.world.crops import Rotations
-from rsbot_beam.local_ee.world.hashing import Float32Array, UInt64Array, bell, draw, hash_of, salt
+from rsbot_beam.local_ee.world.hashing import Float32Array, UInt64Array, bell, draw, hash_of, mix, salt
 from rsbot_beam.local_ee.world.noise import FloatArray, globe_noise
+from rsbot_beam.local_ee.world.overlay import Overlay, lay, turbine_shade
 from rsbot_beam.local_ee.world.parcels import Tessellation
 from rsbot_beam.local_ee.world.phenology import Stand, latitude_shift, stand, wild_leaf_area
-from rsbot_beam.local_ee.world.relief import Ground, Relief
+from rsbot_beam.local_ee.world.relief import Relief
 from rsbot_beam.local_ee.world.spectra import Surroundings, reflectance
+from rsbot_beam.local_ee.world.structures import Structures
 from rsbot_beam.local_ee.world.texture import Grain
+from rsbot_beam.local_ee.world.turbines import WindParks
 from rsbot_beam.local_ee.world.zones import Cell, Sites, lonlat
 
 _CHUNK = 1 << 16  # places computed at once: bounds the memory of the noise's octaves
@@ -29,6 +32,7 @@ _SOWING_DAYS = 8.0  # standard deviation of sowing dates between fields: 15 days
 _WEATHER_DAYS = 5.0  # standard deviation of a year's and region's lead or lag (Menzel et al. 2006, GCB 12)
 _WEATHER_WAVELENGTH = 600e3  # metres: size of the regions that share a year's weather
 _DAYS_IN_YEAR = 365.25
+_METRES_PER_DEGREE = 111_000.0  # of latitude; for tree lines, within 0.3 degrees everywhere
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,29 +74,56 @@ class Season:
 
 
 @dataclass(frozen=True, eq=False)
-class Surface:
-    """The land under some pixels of one cell.
+class Bare:
+    """The land under some pixels of one cell, whatever the year.
 
     Attributes:
         sites: The N pixels.
-        land: Their cover.
-        ground: Their relief.
-        rough: Metres of standard relief, float32 (N,).
-        units: What they are made of.
-        unit: Each pixel's unit, (N,).
+        land: Their cover before anything was built on open land.
+        slope_east: Rise eastwards, metres a metre, float32 (N,).
+        slope_north: Rise northwards.
+        overlay: What was ever built, or None where nothing is near.
     """
 
     sites: Sites
     land: LandCover
     slope_east: Float32Array
     slope_north: Float32Array
-    units: Units
-    unit: NDArray[np.intp]
+    overlay: Overlay | None
 
     @cached_property
     def steep(self) -> bool:
         """Whether slopes matter to brightness anywhere."""
         return bool(max(np.abs(self.slope_east).max(), np.abs(self.slope_north).max()) > 0.03)
+
+    @cached_property
+    def years(self) -> NDArray[np.int64]:
+        """Years in which something was built: from one to the next the surface stays as it is."""
+        return self.overlay.years() if self.overlay else np.zeros(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """The land under some pixels of one cell in one year.
+
+    Attributes:
+        bare: The N pixels, and what does not change.
+        land: Their cover.
+        year: The calendar year.
+        units: What they are made of.
+        unit: Each pixel's unit, (N,).
+    """
+
+    bare: Bare
+    land: LandCover
+    year: int
+    units: Units
+    unit: NDArray[np.intp]
+
+    @property
+    def sites(self) -> Sites:
+        """The pixels."""
+        return self.bare.sites
 
 
 class Surfaces:
@@ -108,26 +139,38 @@ class Surfaces:
         self.rotations = Rotations(seed)
         self.grain = Grain(seed)
         self._tessellation = Tessellation(seed)
+        self.structures = Structures(seed, self.land)
+        self.parks = WindParks(seed, self.land)
         self._day_key = salt(seed, "day")
         self._soil_key = salt(seed, "soil")
 
-    def land(self, cell: Cell, x: FloatArray, y: FloatArray) -> tuple[LandCover, Float32Array, Float32Array]:
-        """Cover and slopes (metres a metre, east and north) at places of a cell, shape (N,)."""
-        climate = self.relief.climate(cell.zone, x, y)
-        ground = self.relief.ground(x, y)
-        parcels = self._tessellation.parcels(cell.zone, x, y, ground)
-        cover = classify(climate, ground, parcels, cell.centre[1])
-        return cover, *_slopes(ground, climate.rough)
+    def land(self, zone: int, x: FloatArray, y: FloatArray) -> LandCover:
+        """Cover of places of a zone (metres, shape (N,)), without what was built on open land."""
+        return self._terrain(zone, x, y)[0]
 
-    def surface(self, sites: Sites) -> Surface:
-        """The surface under some pixels."""
-        starts = range(0, sites.x.size, _CHUNK)
-        parts = [self.land(sites.cell, sites.x[k : k + _CHUNK], sites.y[k : k + _CHUNK]) for k in starts]
+    def bare(self, sites: Sites) -> Bare:
+        """The land under some pixels, and what was ever built there."""
+        x, y, zone = sites.x, sites.y, sites.cell.zone
+        parts = [self._terrain(zone, x[k : k + _CHUNK], y[k : k + _CHUNK]) for k in range(0, x.size, _CHUNK)]
         land = LandCover.joined([part[0] for part in parts])
         east, north = (np.concatenate([part[k] for part in parts]) for k in (1, 2))
-        key = land.entity ^ (land.material.astype(np.uint64) << np.uint64(56))
+        return Bare(sites, land, east, north, lay(self.structures, self.parks, zone, x, y))
+
+    def surface(self, bare: Bare, year: int) -> Surface:
+        """The surface under some pixels in a calendar year."""
+        land = bare.overlay.applied(bare.land, year) if bare.overlay else bare.land
+        # Units must not reach over blocks: a block's climate stands for them all.
+        key = mix(land.entity ^ (land.material.astype(np.uint64) << np.uint64(56))) ^ land.parcels.block
         _, first, unit = np.unique(key, return_index=True, return_inverse=True)
-        return Surface(sites, land, east, north, self._units(sites.cell, land, first), unit.ravel())
+        return Surface(bare, land, year, self._units(bare.sites.cell, land, first), unit.ravel())
+
+    def _terrain(self, zone: int, x: FloatArray, y: FloatArray) -> tuple[LandCover, Float32Array, Float32Array]:
+        climate = self.relief.climate(zone, x, y)
+        ground = self.relief.ground(x, y)
+        parcels = self._tessellation.parcels(zone, x, y, ground)
+        latitude = (y / _METRES_PER_DEGREE).astype(np.float32)
+        cover = classify(climate, ground, parcels, latitude)
+        return cover, ground.slope_east * climate.rough, ground.slope_north * climate.rough
 
     def _units(self, cell: Cell, land: LandCover, first: NDArray[np.intp]) -> Units:
         blocks, example, block = np.unique(land.parcels.block[first], return_index=True, return_inverse=True)
@@ -152,7 +195,7 @@ class Surfaces:
     def season(self, units: Units, year: int) -> Season:
         """Crops and delays of units in the season of a harvest year."""
         crop = self.rotations.crops(units.entity, units.shares, year)
-        blocks, example, block = np.unique(units.block, return_index=True, return_inverse=True)
+        _, example, block = np.unique(units.block, return_index=True, return_inverse=True)
         where = units.longitude[example], units.latitude[example]
         weather = globe_noise([salt(self._seed, "weather", year)], [_WEATHER_WAVELENGTH], *where)[0]
         this_year = hash_of(units.entity, np.array(year))
@@ -175,7 +218,7 @@ class Surfaces:
             crop=_standing(seasons, today),
             brightness=units.brightness,
             wetness=np.maximum(rain * np.float32(1.6) - np.float32(0.6), 0.0).astype(np.float32),
-            turbidity=draw(units.block, 44),
+            turbidity=draw(units.entity, 44),
         )
         # What atmospheric correction leaves over and the view angle adds differs by field and day: about 4 %
         # (Doxani et al. 2018, Remote Sensing 10, ACIX; Roy et al. 2017, RSE 199, BRDF).
@@ -199,17 +242,25 @@ class Surfaces:
 
 
 def sunlit(surface: Surface, sun: Sun) -> Float32Array | None:
-    """Factor of brightness by the slope towards the sun, float32 (N,), or None where all is flat.
+    """Factor of brightness by slopes and by the shadows of turbines, float32 (N,), or None where neither is.
 
     The cosine of the incidence angle over that of flat land, weakened by the diffuse light of the sky (C correction of
     Teillet et al. 1982, Canadian J. Remote Sensing 8).
     """
-    if not surface.steep:
-        return None
-    east, north = sun.towards
-    tangent = np.float32(min(sun.shadow_length, 3.0))
-    towards = surface.slope_east * np.float32(-east) + surface.slope_north * np.float32(-north)
-    return np.clip(1.0 + np.float32(0.6) * tangent * towards, 0.35, 1.5).astype(np.float32)
+    bare = surface.bare
+    light: Float32Array | None = None
+    if bare.steep:
+        east, north = sun.towards
+        tangent = np.float32(min(sun.shadow_length, 3.0))
+        towards = bare.slope_east * np.float32(-east) + bare.slope_north * np.float32(-north)
+        light = np.clip(1.0 + np.float32(0.6) * tangent * towards, 0.35, 1.5).astype(np.float32)
+    overlay = bare.overlay
+    if overlay and overlay.turbines and overlay.shadowed.size:
+        light = np.ones(bare.sites.x.size, dtype=np.float32) if light is None else light
+        turbines, which = overlay.turbines
+        at = overlay.shadowed
+        light[at] *= turbine_shade(turbines, which[at], bare.sites.x[at], bare.sites.y[at], sun, surface.year)
+    return light
 
 
 def _delay(season: Season, units: Units) -> Float32Array:
@@ -219,7 +270,3 @@ def _delay(season: Season, units: Units) -> Float32Array:
 def _standing(seasons: tuple[Season, Season], today: SeasonDay) -> NDArray[np.uint8]:
     """The crop whose canopy is seen: next year's from late autumn on, when this year's is harvested."""
     return seasons[0].crop if today.day < 305 else seasons[1].crop
-
-
-def _slopes(ground: Ground, rough: Float32Array) -> tuple[Float32Array, Float32Array]:
-    return ground.slope_east * rough, ground.slope_north * rough

@@ -58,7 +58,9 @@ class Grain:
     def __init__(self, seed: int) -> None:
         rows, columns = np.meshgrid(np.arange(_PERIOD), np.arange(_PERIOD), indexing="ij")
         planes = [_gauss(hash_of(salt(seed, "noise", band), rows, columns)) for band in BANDS]
-        self._noise = np.stack([1.0 + np.float32(_RELATIVE_NOISE) * plane.ravel() for plane in planes]).astype(np.float32)
+        self._noise = np.stack([1.0 + np.float32(_RELATIVE_NOISE) * plane.ravel() for plane in planes]).astype(
+            np.float32
+        )
         rows, columns = np.meshgrid(np.arange(_LONG_PERIOD), np.arange(_LONG_PERIOD), indexing="ij")
         self._fine = _gauss(hash_of(salt(seed, "fine"), rows, columns)).ravel()
         self._coarse = _blurred(_gauss(hash_of(salt(seed, "coarse"), rows, columns))).ravel()
@@ -82,8 +84,8 @@ class Grain:
         """Add a day's sensor noise to reflectances (bands, N), in place."""
         floor = np.float32(_NOISE_FLOOR)
         values += floor
-        for row, band in zip(values, bands, strict=True):
-            row *= np.take(self._noise[band], index)
+        for row, band in enumerate(bands):
+            values[row] *= np.take(self._noise[band], index)
         values -= floor
 
     def detail(self, sites: Sites) -> Float32Array:

@@ -1,0 +1,144 @@
+"""`rsbot earth`: an Earth Engine on loopback, with a made world and your own rasters, without account or internet."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rsbot_beam.errors import InputError, RsbotError
+from rsbot_beam.local_ee.faults import Faults
+from rsbot_beam.local_ee.limits import MAX_CONCURRENT, MAX_QPS
+from rsbot_beam.local_ee.provider import Provider
+from rsbot_beam.local_ee.run import listen, serve, url_of
+from rsbot_beam.local_ee.server import LocalEarthEngine, Settings
+
+RATES = ("429", "500", "503", "reset", "truncate", "hang")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's flags."""
+    found = argparse.ArgumentParser(prog="rsbot earth", description=__doc__, allow_abbrev=False)
+    found.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    found.add_argument("--port", type=int, default=0, help="port; 0 takes a free one (default: %(default)s)")
+    found.add_argument(
+        "--assets",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder of rasters with a manifest.json; may be repeated",
+    )
+    found.add_argument("--world", action=argparse.BooleanOptionalAction, default=True, help="serve the made world")
+    found.add_argument("--no_world", dest="world", action="store_false", help=argparse.SUPPRESS)
+    found.add_argument("--seed", type=int, default=0, help="of the world and of the faults")
+    found.add_argument(
+        "--max_concurrent",
+        type=int,
+        default=MAX_CONCURRENT,
+        help="requests at a time; 0 = any number (default: %(default)s)",
+    )
+    found.add_argument(
+        "--max_qps", type=float, default=MAX_QPS, help="requests in a second; 0 = any number (default: %(default)s)"
+    )
+    found.add_argument("--latency", default="0", help="seconds before every answer, such as 0.5 or 0.5±0.1")
+    for kind in RATES:
+        found.add_argument(
+            f"--rate_{kind}", type=float, default=0.0, metavar="SHARE", help=f"share of requests that end in {kind}"
+        )
+    found.add_argument("--retry_after", type=float, metavar="SECONDS", help="header Retry-After of 429 answers")
+    found.add_argument(
+        "--too_large_over_pixels",
+        type=int,
+        default=0,
+        metavar="N",
+        help="requests of more pixels exceed the memory limit",
+    )
+    found.add_argument("--record", action="store_true", help="keep the grids asked for; see GET /_local/stats")
+    found.add_argument(
+        "--ready_file", type=Path, metavar="PATH", help="write the URL there when connections are accepted"
+    )
+    found.add_argument(
+        "--watch_stdin", action="store_true", help="end when standard input is closed, as when the parent process dies"
+    )
+    found.add_argument("--log", action="store_true", help="log every request")
+    return found
+
+
+def providers(flags: argparse.Namespace) -> list[Provider]:
+    """Raster folders first, then the world.
+
+    Raises:
+        InputError: When a folder cannot be used.
+    """
+    from rsbot_beam.local_ee.raster_file import PixelStore
+    from rsbot_beam.local_ee.rasters import RasterFolder
+
+    store = PixelStore()
+    found: list[Provider] = [RasterFolder(folder, store) for folder in flags.assets]
+    if flags.world:
+        from rsbot_beam.local_ee.world import World
+
+        found.append(World(flags.seed))
+    return found
+
+
+def settings(flags: argparse.Namespace) -> Settings:
+    """Limits and faults of the flags.
+
+    Raises:
+        InputError: For impossible ones.
+    """
+    if flags.max_concurrent < 0 or flags.max_qps < 0:
+        raise InputError("--max_concurrent and --max_qps must be 0 (no limit) or more.")
+    faults = Faults(
+        latency=flags.latency,
+        retry_after=flags.retry_after,
+        too_large_over_pixels=flags.too_large_over_pixels,
+        seed=flags.seed,
+        **{f"rate_{kind}": getattr(flags, f"rate_{kind}") for kind in RATES},
+    )
+    return Settings(max_concurrent=flags.max_concurrent, max_qps=flags.max_qps, faults=faults, record=flags.record)
+
+
+def announce(url: str, ready_file: Path | None) -> None:
+    """Says where the server is; the ready file appears complete or not at all."""
+    print(f"Earth Engine (local) at {url}    use it: export RSBOT_EE_URL={url}", flush=True)
+    if ready_file is not None:
+        partial = ready_file.with_name(f"{ready_file.name}.{os.getpid()}.partial")
+        partial.write_text(url, encoding="utf-8")
+        partial.replace(ready_file)
+
+
+def end_with_stdin() -> None:
+    """Ends the process when standard input is closed: the parent has died or wants it so."""
+    import signal
+    import threading
+
+    def watch() -> None:
+        while sys.stdin.buffer.read(4096):
+            continue
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serves until SIGINT or SIGTERM; returns the exit code."""
+    flags = parser().parse_args(argv)
+    try:
+        sock = listen(flags.host, flags.port)
+        engine = LocalEarthEngine(providers(flags), settings(flags))
+        if flags.watch_stdin:
+            end_with_stdin()
+        serve(engine, sock, lambda: announce(url_of(sock), flags.ready_file), flags.log)
+    except RsbotError as error:
+        print(f"rsbot earth: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Operations on a pixel's surroundings. They work on the pixels of the grid that is asked for, as Earth Engine's do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rsbot_beam.local_ee.answers import RequestError
+from rsbot_beam.local_ee.functions.casts import cast_values
+from rsbot_beam.local_ee.functions.kernel_makers import shape_kernel
+from rsbot_beam.local_ee.functions.reducing import output_type
+from rsbot_beam.local_ee.image import Image, PixelContext, Raster, both_valid
+from rsbot_beam.local_ee.kernels import Kernel
+from rsbot_beam.local_ee.reducers import SIMPLE, Reducer
+from rsbot_beam.local_ee.registry import function
+from rsbot_beam.local_ee.stack import Stack
+from rsbot_beam.local_ee.types import DOUBLE, FLOAT, Band, Projection
+
+# Pixels that a kernel may reach; Earth Engine refuses kernels of more than 512 pixels.
+MAX_REACH = 256
+# Values (neighbours x pixels) held at a time.
+MAX_STACK = 1 << 24
+
+
+def weights_for(kernel: Kernel, context: PixelContext) -> NDArray[np.float64]:
+    """A kernel's weights for a context's pixel size.
+
+    Raises:
+        RequestError: When the kernel is too large.
+    """
+    weights = kernel.weights(Projection(context.grid.crs, context.grid.transform).nominal_scale)
+    if max(weights.shape) > 2 * MAX_REACH + 1:
+        raise RequestError(f"Kernel is too large: {weights.shape[1]}x{weights.shape[0]} pixels, at most {2 * MAX_REACH}.")
+    return weights
+
+
+def surroundings(image: Image, index: int, context: PixelContext, reach: tuple[int, int]) -> Raster:
+    """A band on the grid and so many (rows, columns) of pixels around it."""
+    rows, columns = context.grid.shape
+    padded = context.grid.window(-reach[0], -reach[1], (rows + 2 * reach[0], columns + 2 * reach[1]))
+    return context.at(padded).raster(image, index)
+
+
+def shifted(array: NDArray[Any], dy: int, dx: int, reach: tuple[int, int], shape: tuple[int, int]) -> NDArray[Any]:
+    """The part of a padded array that lies (dy, dx) away from each pixel."""
+    return array[reach[0] + dy : reach[0] + dy + shape[0], reach[1] + dx : reach[1] + dx + shape[1]]
+
+
+@function("Image.reduceNeighborhood")
+def reduce_neighborhood(
+    image: Image,
+    reducer: Reducer,
+    kernel: Kernel,
+    input_weight: Any = "kernel",  # noqa: ANN401 - text
+    skip_masked: bool = True,
+    optimization: Any = None,  # noqa: ANN401 - ignored
+) -> Image:
+    """The neighbours that a kernel weighs, reduced; bands are named `band_output`."""
+    places = [(index, output) for index in range(len(image.bands)) for output in reducer.outputs]
+
+    def bands() -> list[Band]:
+        return [
+            replace(image.bands[i], name=f"{image.bands[i].name}_{o.name}", type=output_type(o, image.bands[i].type))
+            for i, o in places
+        ]
+
+    def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
+        weights = weights_for(kernel, context)
+        chosen = [places[index] for index in indices]
+        done = {i: _reduced(image, i, context, weights, reducer, skip_masked) for i in {i for i, _ in chosen}}
+        return [done[i][reducer.outputs.index(o)] for i, o in chosen]
+
+    return image.derive(bands, compute)
+
+
+def _reduced(
+    image: Image, index: int, context: PixelContext, weights: NDArray[np.float64], reducer: Reducer, skip_masked: bool
+) -> list[Raster]:
+    reach = (weights.shape[0] // 2, weights.shape[1] // 2)
+    padded = surroundings(image, index, context, reach)
+    height, width = context.grid.shape
+    offsets = [(dy, dx) for dy, dx in np.argwhere(weights != 0) - np.array(reach)]
+    step = max(1, MAX_STACK // max(1, len(offsets) * width))
+    pieces = []
+    for top in range(0, height, step):
+        rows = min(step, height - top)
+        values, valid = (
+            np.stack([shifted(part, top + dy, dx, reach, (rows, width)).reshape(-1) for dy, dx in offsets])
+            for part in (padded.values, padded.valid)
+        )
+        stack = Stack(values, valid, weights[weights != 0].reshape(-1, 1))
+        pieces.append([(np.asarray(o.reduce(stack)), (stack.count > 0) | o.always) for o in reducer.outputs])
+    centre = shifted(padded.mask, 0, 0, reach, (height, width))
+    found = []
+    for number, output in enumerate(reducer.outputs):
+        values = np.concatenate([piece[number][0] for piece in pieces]).reshape(height, width)
+        mask = np.concatenate([piece[number][1] for piece in pieces]).reshape(height, width)
+        mask = both_valid(mask, centre, context) if skip_masked else mask
+        found.append(Raster(cast_values(values, output_type(output, image.bands[index].type)), mask))
+    return found
+
+
+@function("Image.convolve")
+def convolve(image: Image, kernel: Kernel) -> Image:
+    """The weighted sum of the neighbours; masked ones count as 0."""
+
+    def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
+        weights = weights_for(kernel, context)
+        return [_convolved(image, index, context, weights) for index in indices]
+
+    return image.derive(lambda: [replace(band, type=_real(band)) for band in image.bands], compute)
+
+
+def _real(band: Band) -> Any:  # noqa: ANN401 - PixelType
+    return DOUBLE if band.type.precision == "double" else FLOAT
+
+
+def _convolved(image: Image, index: int, context: PixelContext, weights: NDArray[np.float64]) -> Raster:
+    reach = (weights.shape[0] // 2, weights.shape[1] // 2)
+    padded = surroundings(image, index, context, reach)
+    clean = np.where(padded.valid, padded.values, 0).astype(np.float64)
+    total = np.zeros(context.grid.shape)
+    # A convolution: the kernel is turned round.
+    for dy, dx in np.argwhere(weights != 0) - np.array(reach):
+        total += shifted(clean, -dy, -dx, reach, context.grid.shape) * weights[reach[0] + dy, reach[1] + dx]
+    mask = shifted(padded.mask, 0, 0, reach, context.grid.shape)
+    return Raster(total.astype(_real(image.bands[index]).dtype), mask)
+
+
+def _register_focal(names: Sequence[str], statistic: str) -> None:
+    @function(*names)
+    def focal(
+        image: Image,
+        radius: float = 1.5,
+        kernel_type: str = "circle",
+        units: str = "pixels",
+        iterations: int = 1,
+        kernel: Kernel | None = None,
+    ) -> Image:
+        chosen = kernel or shape_kernel(kernel_type, radius, units)
+        found = image
+        for _ in range(iterations):
+            reduced = reduce_neighborhood(found, SIMPLE[statistic], chosen, skip_masked=False)
+            found = reduced.pick(range(len(image.bands)), image.names)
+        return found
+
+
+for _name in ("max", "mean", "median", "min", "mode"):
+    _register_focal([f"Image.focal_{_name}", f"Image.focal{_name.title()}"], _name)
+
+
+@function("Image.neighborhoodToBands")
+def neighborhood_to_bands(image: Image, kernel: Kernel) -> Image:
+    """Each neighbour as a band `band_dx_dy`; kernels in pixels only."""
+    weights = kernel.weights(1.0)
+    reach = (weights.shape[0] // 2, weights.shape[1] // 2)
+    offsets = [(int(dy), int(dx)) for dy, dx in np.argwhere(weights != 0) - np.array(reach)]
+    places = [(index, dy, dx) for index in range(len(image.bands)) for dy, dx in offsets]
+
+    def bands() -> list[Band]:
+        return [replace(image.bands[i], name=f"{image.bands[i].name}_{dx}_{dy}") for i, dy, dx in places]
+
+    def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
+        found = []
+        for i, dy, dx in (places[index] for index in indices):
+            padded = surroundings(image, i, context, reach)
+            shape = context.grid.shape
+            found.append(Raster(*(shifted(part, dy, dx, reach, shape) for part in padded)))
+        return found
+
+    return image.derive(bands, compute)

@@ -1,0 +1,108 @@
+"""Runs the server on a socket, in this thread until stopped or in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from rsbot_beam.errors import InputError
+from rsbot_beam.local_ee.asgi import protocol_class
+from rsbot_beam.local_ee.server import LocalEarthEngine
+
+# Seconds that a pooled client connection may rest; Google's front ends keep them about this long.
+KEEP_ALIVE = 240
+# Seconds that requests under way get when the server is stopped.
+GRACE = 1
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises:
+        InputError: When the address cannot be listened on.
+    """
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise InputError(f"Cannot listen on {host}:{port} ({error}): choose another --port, or 0 for a free one.") from error
+    sock.listen(2048)
+    return sock
+
+
+def url_of(sock: socket.socket) -> str:
+    """The URL of a listening socket."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+def make_server(engine: LocalEarthEngine, ready: Callable[[], None], log: bool = False) -> uvicorn.Server:
+    """A uvicorn server of an engine.
+
+    Args:
+        engine: What answers.
+        ready: Called when connections are accepted.
+        log: Whether every request is logged.
+    """
+    config = uvicorn.Config(
+        engine.app,
+        http=protocol_class(engine.stats.connected),
+        ws="none",
+        lifespan="off",
+        log_level="info" if log else "critical",
+        access_log=log,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+        backlog=2048,
+    )
+    return _Server(config, ready)
+
+
+def serve(engine: LocalEarthEngine, sock: socket.socket, ready: Callable[[], None], log: bool = False) -> None:
+    """Serves until SIGINT or SIGTERM.
+
+    Args:
+        engine: What answers.
+        sock: Listening socket.
+        ready: Called when connections are accepted.
+        log: Whether every request is logged.
+    """
+    try:
+        make_server(engine, ready, log).run(sockets=[sock])
+    finally:
+        engine.close()
+
+
+@contextlib.contextmanager
+def serving(engine: LocalEarthEngine, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Serves in a thread of this process as long as the context is open; yields the URL."""
+    sock = listen(host, port)
+    started = threading.Event()
+    server = make_server(engine, started.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    started.wait(30)
+    try:
+        yield url_of(sock)
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        engine.close()
