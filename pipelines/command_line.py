@@ -130,5 +130,8 @@ def _configure_logging() -> None:
     logging.getLogger("rsbot_beam").setLevel(logging.INFO)
     if not os.environ.get("RSBOT_DEBUG"):
         # A failing bundle is logged with its traceback before the runner raises, and the message is printed here.
-        for name in ("apache_beam", "root", "absl", "tensorflow"):
+        for name in ("apache_beam", "root", "tensorflow"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        # tf.Transform speaks through absl, which sets its logger's level itself.
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(lambda record: record.name != "absl" or record.levelno >= logging.ERROR)

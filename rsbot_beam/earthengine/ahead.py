@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -37,7 +38,8 @@ class ReceiveBudget:
     """Bounds the bytes that were received and not yet released, for all units of a process.
 
     The oldest unit that still waits for answers is always let in: so units of several requests cannot starve one another,
-    and the bound can be exceeded by the bytes of one unit.
+    and the bound can be exceeded by the bytes of one unit. Units are numbered in the order in which their requests are
+    queued: the oldest one never stands in the queue behind requests that wait for it.
 
     Args:
         limit: Bytes.
@@ -50,21 +52,24 @@ class ReceiveBudget:
         self._changed = threading.Condition()
         self._numbers = itertools.count()
 
-    def open(self) -> int:
-        """Register a unit; returns its number."""
+    def open(self, enqueue: Callable[[int], None]) -> None:
+        """Number a unit, and queue its requests before those of any later one: `enqueue` is called with the number."""
         with self._changed:
             number = next(self._numbers)
+            self._held[number] = 0
             self._waiting.add(number)
-            return number
+            enqueue(number)
 
     def admit(self, number: int, nbytes: int) -> None:
-        """Block until `nbytes` more may be received for the unit."""
+        """Block until `nbytes` more may be received for the unit; what comes for a released one is not counted."""
         with self._changed:
-            self._changed.wait_for(lambda: self._fits(nbytes) or number == min(self._waiting, default=number))
-            self._held[number] = self._held.get(number, 0) + nbytes
+            self._changed.wait_for(lambda: self._may_receive(number, nbytes))
+            if number in self._held:
+                self._held[number] += nbytes
 
-    def _fits(self, nbytes: int) -> bool:
-        return sum(self._held.values()) + nbytes <= self._limit
+    def _may_receive(self, number: int, nbytes: int) -> bool:
+        is_oldest = number == min(self._waiting, default=number)
+        return is_oldest or number not in self._held or sum(self._held.values()) + nbytes <= self._limit
 
     def complete(self, number: int) -> None:
         """All answers of the unit are here; it still holds their bytes."""
@@ -98,7 +103,7 @@ class Finished(Generic[T]):
 @dataclass
 class _Unit(Generic[T]):
     item: T
-    number: int
+    number: int = -1
     answers: list[Any] = field(default_factory=list)
     missing: int = 0
 
@@ -120,6 +125,7 @@ class FetchAhead(Generic[T]):
         self._finished: queue.SimpleQueue[_Unit[T] | BaseException] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._requests = 0
+        self._open: set[int] = set()
         self._stopped = False
         self.units = 0
 
@@ -132,16 +138,14 @@ class FetchAhead(Generic[T]):
     def submit(self, item: T) -> None:
         """Start a unit of work."""
         self.units += 1
-        unit = _Unit(item, self._budget.open())
         with self._lock:
             self._requests += 1  # the plan counts as a request until it is known how many there are
-        self._pool.submit(self._start, unit)
+        self._pool.submit(self._start, _Unit(item))
 
     def take(self) -> Finished[T]:
         """Wait for the next finished unit; raises what its requests raised."""
         unit = self._finished.get()
         if isinstance(unit, BaseException):
-            self._stopped = True
             raise unit
         self.units -= 1
         return Finished(unit.item, unit.answers, unit.number)
@@ -152,21 +156,38 @@ class FetchAhead(Generic[T]):
 
     def release(self, finished: Finished[T]) -> None:
         """Say that the unit's pixels are written or dropped."""
-        self._budget.release(finished.number)
+        self._release(finished.number)
+
+    def close(self) -> None:
+        """Give up: nothing more is asked for, what was received is dropped, and the budget is free for others."""
+        with self._lock:
+            self._stopped = True
+            numbers = tuple(self._open)
+        for number in numbers:
+            self._release(number)
+
+    def _release(self, number: int) -> None:
+        with self._lock:
+            self._open.discard(number)
+        self._budget.release(number)
 
     def _start(self, unit: _Unit[T]) -> None:
         try:
             requests = [] if self._stopped else list(self._plan(unit.item))
+            self._budget.open(partial(self._enqueue, unit, requests))
         except BaseException as error:
-            self._fail(unit, error)
+            self._fail(error)
             return
-        unit.answers, unit.missing = [None] * len(requests), len(requests)
-        with self._lock:
-            self._requests += len(requests) - 1
-        for index, request in enumerate(requests):
-            self._pool.submit(self._run, unit, index, request)
         if not requests:
             self._finish(unit)
+
+    def _enqueue(self, unit: _Unit[T], requests: list[Request], number: int) -> None:
+        unit.number, unit.answers, unit.missing = number, [None] * len(requests), len(requests)
+        with self._lock:
+            self._requests += len(requests) - 1
+            self._open.add(number)
+        for index, request in enumerate(requests):
+            self._pool.submit(self._run, unit, index, request)
 
     def _run(self, unit: _Unit[T], index: int, request: Request) -> None:
         admitted: list[Hashable] = []
@@ -180,7 +201,7 @@ class FetchAhead(Generic[T]):
             if not self._stopped:
                 unit.answers[index] = request.fetch(admit)
         except BaseException as error:
-            self._fail(unit, error)
+            self._fail(error)
             return
         with self._lock:
             self._requests -= 1
@@ -191,9 +212,10 @@ class FetchAhead(Generic[T]):
 
     def _finish(self, unit: _Unit[T]) -> None:
         self._budget.complete(unit.number)
+        if self._stopped:
+            self._release(unit.number)
         self._finished.put(unit)
 
-    def _fail(self, unit: _Unit[T], error: BaseException) -> None:
-        self._stopped = True
-        self._budget.release(unit.number)
+    def _fail(self, error: BaseException) -> None:
+        self.close()
         self._finished.put(error)

@@ -99,8 +99,10 @@ class Transport:
         except (HTTPError, OSError) as error:
             raise _broken(error, deadline) from error
         finally:
-            # A connection that was read to its end is in the pool already; any other cannot be used again.
+            # A connection that was read to its end is back in the pool already. Any other cannot be used again: it is
+            # closed, but its place in the pool is given back.
             response.close()
+            response.release_conn()
 
     def close(self) -> None:
         """Close the connections that are idle."""

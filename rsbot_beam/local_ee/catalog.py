@@ -130,7 +130,9 @@ def provider_image(provider: Provider, info: ImageInfo) -> Image:
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
         names = [bands[index].name for index in indices]
         found = provider.pixels(info.id, names, context.grid)
-        return [_raster(*found[name], bands[index].type.dtype, context) for index, name in zip(indices, names, strict=True)]
+        return [
+            _raster(*found[name], bands[index].type.dtype, context) for index, name in zip(indices, names, strict=True)
+        ]
 
     return Image(bands, compute, properties=info.properties, footprint=info.footprint, id=info.id)
 

@@ -45,7 +45,7 @@ def to_collection(value: Any, environment: Environment) -> Collection:  # noqa: 
     raise TypeError("FeatureCollection")
 
 
-def to_geometry(value: Any, environment: Environment) -> Geometry:  # noqa: ANN401 - any graph value
+def to_geometry(value: Any, environment: Environment | None = None) -> Geometry:  # noqa: ANN401 - any graph value
     """A feature's geometry, an image's footprint, the union of a collection's, GeoJSON."""
     if isinstance(value, Geometry):
         return value

@@ -208,9 +208,11 @@ def constant_image(value: Any) -> Image:  # noqa: ANN401 - numbers from JSON
     for number in numbers:
         if not isinstance(number, (int, float)):
             raise RequestError(f"Image.constant: Parameter 'value' is required to be a number, got {number!r}.")
-    names = ["constant"] if not isinstance(value, list) or len(value) == 1 else [
-        f"constant_{index}" if index else "constant" for index in range(len(numbers))
-    ]
+    names = (
+        ["constant"]
+        if not isinstance(value, list) or len(value) == 1
+        else [f"constant_{index}" if index else "constant" for index in range(len(numbers))]
+    )
     bands = [Band(name, constant_type(number)) for name, number in zip(names, numbers, strict=True)]
 
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:

@@ -49,7 +49,9 @@ class Limits:
             raise RequestError(f"Too many bands ({len(bands)}): the maximum number of bands is {self.max_bands}.")
         size = counted_bytes(shape, bands)
         if self.max_bytes and size > self.max_bytes:
-            raise RequestError(f"Total request size ({size} bytes) must be less than or equal to {self.max_bytes} bytes.")
+            raise RequestError(
+                f"Total request size ({size} bytes) must be less than or equal to {self.max_bytes} bytes."
+            )
 
     def check_payload(self, size: int) -> None:
         """Refuses a body that is too long.

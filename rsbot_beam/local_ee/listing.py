@@ -54,12 +54,16 @@ def _children(catalog: Catalog, parent: str, folder: str) -> list[dict[str, Any]
         prefix = f"{parent}/assets/"
     inside = [asset_id for asset_id in catalog.asset_ids() if asset_id.startswith(prefix)]
     root = parent if "/assets" in parent else f"{parent}/assets"
-    return [describe_asset(catalog, f"{root}/{asset_id[len(prefix):]}", full=False) for asset_id in inside]
+    return [describe_asset(catalog, f"{root}/{asset_id[len(prefix) :]}", full=False) for asset_id in inside]
 
 
 def _members(catalog: Catalog, parent: str, condition: str, start: int, size: int) -> list[dict[str, Any]]:
     images = catalog.images(parent).filter(_condition(condition))
-    return [_member(parent, image) for image in islice(images.iterate(), start, start + size + 1) if isinstance(image, Image)]
+    return [
+        _member(parent, image)
+        for image in islice(images.iterate(), start, start + size + 1)
+        if isinstance(image, Image)
+    ]
 
 
 def _member(parent: str, image: Image) -> dict[str, Any]:
@@ -88,8 +92,10 @@ def _condition(text: str) -> Filter:
         ms = parse_date(moment).ms
         start, end = (ms, end) if sign.startswith(">") else (start, ms)
     found = Filter(
-        lambda e: (start is None or e.properties.get("system:time_start", 0) >= start)
-        and (end is None or e.properties.get("system:time_start", 0) < end),
+        lambda e: (
+            (start is None or e.properties.get("system:time_start", 0) >= start)
+            and (end is None or e.properties.get("system:time_start", 0) < end)
+        ),
         times=(start, end),
     )
     place = _PLACE.search(text)

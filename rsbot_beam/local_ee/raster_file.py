@@ -60,7 +60,9 @@ class RasterFile:
         try:
             with rasterio.open(path) as source:
                 if source.crs is None:
-                    raise InputError(f"{path} has no CRS: give it one, for example with `rio edit-info --crs EPSG:4326`.")
+                    raise InputError(
+                        f"{path} has no CRS: give it one, for example with `rio edit-info --crs EPSG:4326`."
+                    )
                 return RasterFile(
                     path,
                     crs_code(source.crs),
@@ -208,9 +210,7 @@ def _within(rows: Index, columns: Index, shape: tuple[int, int]) -> NDArray[np.b
     return (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
 
 
-def _scattered(
-    source: BandPixels, rows: Index, columns: Index, inside: NDArray[np.bool_] | None = None
-) -> BandPixels:
+def _scattered(source: BandPixels, rows: Index, columns: Index, inside: NDArray[np.bool_] | None = None) -> BandPixels:
     shape = source[0].shape
     good = _within(rows, columns, shape) if inside is None else inside
     picked = (np.clip(rows, 0, shape[0] - 1), np.clip(columns, 0, shape[1] - 1))

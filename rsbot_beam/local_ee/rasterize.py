@@ -57,7 +57,11 @@ def on_grid(geometry: Geometry, grid: PixelGrid) -> BaseGeometry:
 
 
 def burn(
-    shapes: Iterable[tuple[BaseGeometry, float]], grid: PixelGrid, dtype: Any, fill: float = 0, add: bool = False  # noqa: ANN401
+    shapes: Iterable[tuple[BaseGeometry, float]],
+    grid: PixelGrid,
+    dtype: Any,
+    fill: float = 0,
+    add: bool = False,  # noqa: ANN401
 ) -> NDArray[Any]:
     """Values burnt into a grid at the pixels whose centre lies in a shape; later ones win, or are added.
 
@@ -76,12 +80,21 @@ def burn(
 
 
 def _rasterize(
-    shapes: Sequence[tuple[BaseGeometry, float]], grid: PixelGrid, dtype: Any, fill: float, merge: str  # noqa: ANN401
+    shapes: Sequence[tuple[BaseGeometry, float]],
+    grid: PixelGrid,
+    dtype: Any,
+    fill: float,
+    merge: str,  # noqa: ANN401
 ) -> NDArray[Any]:
     from rasterio.enums import MergeAlg
 
     return np.asarray(
         rasterize(
-            shapes, grid.shape, fill=fill, transform=grid.transform, dtype=np.dtype(dtype).name, merge_alg=getattr(MergeAlg, merge.lower())
+            shapes,
+            grid.shape,
+            fill=fill,
+            transform=grid.transform,
+            dtype=np.dtype(dtype).name,
+            merge_alg=getattr(MergeAlg, merge.lower()),
         )
     )

@@ -7,7 +7,7 @@ import marshal
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pyproj.exceptions import CRSError
 
 from rsbot_beam.local_ee.answers import RequestError
+from rsbot_beam.local_ee.blocks import blocks
 from rsbot_beam.local_ee.catalog import Catalog, asset_id_of
 from rsbot_beam.local_ee.collection import Collection, Element, Feature, as_feature, list_collection
 from rsbot_beam.local_ee.encode_pixels import encode_npy, encode_tiff, npy_dtype
@@ -35,8 +36,6 @@ from rsbot_beam.local_ee.types import Band
 
 # Expressions whose evaluated graph is kept: patches of one export differ in their grid only.
 KEPT_GRAPHS = 64
-# Pixels evaluated together; a larger request is worked through in such blocks of rows, so that memory stays small.
-BLOCK_PIXELS = 1 << 17
 
 
 # Features of one page of a listing unless asked otherwise, and at most.
@@ -191,7 +190,7 @@ def compute_grid(
     pixels = np.empty(grid.shape, npy_dtype(bands))
     valid = {band.name: np.empty(grid.shape, bool) for band in bands} if with_valid else {}
     with np.errstate(all="ignore"):
-        for rows, columns, block in _blocks(grid):
+        for rows, columns, block in blocks(grid):
             context = PixelContext(block)
             for band, raster in zip(bands, context.rasters(image, range(len(bands))), strict=True):
                 target = pixels[band.name][rows, columns]
@@ -201,19 +200,6 @@ def compute_grid(
                 if with_valid:
                     valid[band.name][rows, columns] = raster.valid
     return pixels, valid
-
-
-def _blocks(grid: PixelGrid) -> Iterator[tuple[slice, slice, PixelGrid]]:
-    height, width = grid.shape
-    if height * width <= BLOCK_PIXELS:
-        yield slice(None), slice(None), grid
-        return
-    across = min(width, 512)
-    down = max(1, BLOCK_PIXELS // across)
-    for row in range(0, height, down):
-        for column in range(0, width, across):
-            shape = (min(down, height - row), min(across, width - column))
-            yield slice(row, row + shape[0]), slice(column, column + shape[1]), grid.window(row, column, shape)
 
 
 def request_grid(grid: Mapping[str, Any], image: Image) -> PixelGrid:
@@ -254,5 +240,3 @@ def _shape(grid: Mapping[str, Any], image: Image, band: Band) -> tuple[int, int]
     if min(shape) <= 0:
         raise RequestError(f"The grid's dimensions must be positive, got width {shape[1]} and height {shape[0]}.")
     return shape
-
-

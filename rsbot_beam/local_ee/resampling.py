@@ -156,7 +156,9 @@ def aggregated(
         RequestError: When there are more.
     """
     grid = context.grid
-    native = covering_grid(projection, places_in(projection, grid.window(-1, -1, (grid.shape[0] + 2, grid.shape[1] + 2))), 1)
+    native = covering_grid(
+        projection, places_in(projection, grid.window(-1, -1, (grid.shape[0] + 2, grid.shape[1] + 2))), 1
+    )
     if native is None:
         return [context.masked(image.bands[index].type.dtype) for _ in reducer.outputs]
     raster = context.at(native).raster(image, index)

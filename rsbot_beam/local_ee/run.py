@@ -31,7 +31,9 @@ def listen(host: str, port: int) -> socket.socket:
         sock.bind((host, port))
     except OSError as error:
         sock.close()
-        raise InputError(f"Cannot listen on {host}:{port} ({error}): choose another --port, or 0 for a free one.") from error
+        raise InputError(
+            f"Cannot listen on {host}:{port} ({error}): choose another --port, or 0 for a free one."
+        ) from error
     sock.listen(2048)
     return sock
 

@@ -216,5 +216,3 @@ def _batcher(size: int) -> Iterator[tuple[int, int]]:
             yield from ((i, i + d) for i in range(size - d) if i & p == r)
             d, q, r = q - p, q >> 1, p
         p >>= 1
-
-

@@ -20,7 +20,9 @@ UNIT_MS |= {"month": 365.2425 / 12 * 86_400_000.0, "year": 365.2425 * 86_400_000
 # Bounds of what datetime can hold, used for open ends.
 MIN_MS, MAX_MS = -62135596800000, 253402300799000
 
-_ISO = re.compile(r"^(-?\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2})(?::(\d{2})(?::(\d{2})(?:\.(\d+))?)?)?)?)?)?Z?$")
+_ISO = re.compile(
+    r"^(-?\d{4})(?:-(\d{1,2})(?:-(\d{1,2})(?:[T ](\d{1,2})(?::(\d{2})(?::(\d{2})(?:\.(\d+))?)?)?)?)?)?Z?$"
+)
 # Joda-Time pattern letters (what Earth Engine's format strings are made of) -> value of a datetime.
 _JODA = {
     "y": lambda t: t.year,

@@ -44,7 +44,7 @@ def _built_in(name: str) -> Recipe:
         close = difflib.get_close_matches(name, BUILT_IN, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise RecipeError(
-            f"there is no recipe {name!r}{hint} Built-in are {', '.join(BUILT_IN)}; your own is given as a .py file"
+            f"there is no recipe {name!r}{hint}. Built-in are {', '.join(BUILT_IN)}; your own is given as a .py file"
         )
     module, attribute = BUILT_IN[name]
     recipe: Recipe = getattr(importlib.import_module(module), attribute)()
@@ -73,7 +73,7 @@ def _from_file(path: Path) -> Recipe:
 
 def location(error: BaseException, path: Path) -> str:
     """`file:line` of the last frame of `error` that lies in `path`."""
-    if isinstance(error, SyntaxError) and error.filename and Path(error.filename) == path:
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).resolve() == path.resolve():
         return f"{path}:{error.lineno}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path.resolve()]
     return f"{path}:{frames[-1].lineno}" if frames else str(path)
@@ -91,17 +91,24 @@ def check_recipe(recipe: Recipe, origin: str) -> None:
         problems.append("`name` is missing: give a short text")
     if kind.inputs is Recipe.inputs:
         problems.append("the method `inputs(self, region, period)` is missing")
-    if not recipe.bands or not all(isinstance(band, Band) for band in recipe.bands):
+    if not recipe.bands or not _holds_only(Band, recipe.bands):
         problems.append("`bands` must be a tuple of rsbot_beam.Band(name, dtype), one for each input band")
-    if (kind.label is not Recipe.label) != (recipe.label_band is not None):
+    if (kind.label is not Recipe.label) != isinstance(recipe.label_band, Band):
         problems.append("`label` and `label_band` go together: give the method and the Band, or neither")
-    if not all(isinstance(item, LabelClass) for item in recipe.classes):
+    if not _holds_only(Band, recipe.static_bands):
+        problems.append("`static_bands` must be a tuple of rsbot_beam.Band(name, dtype)")
+    if not _holds_only(LabelClass, recipe.classes):
         problems.append("`classes` must be a tuple of rsbot_beam.LabelClass(code, name, colour)")
-    if not recipe.resolution > 0:
-        problems.append(f"`resolution` is {recipe.resolution}: it must be positive, in metres")
+    if not (isinstance(recipe.resolution, int | float) and recipe.resolution > 0):
+        problems.append(f"`resolution` is {recipe.resolution!r}: it must be a positive number, in metres")
     if problems:
         line = _line_of(kind)
         raise RecipeError(f"the recipe {origin}{line} ({kind.__name__}) is incomplete: " + "; ".join(problems))
+
+
+def _holds_only(kind: type, items: object) -> bool:
+    # A single item in brackets, without the comma, is no tuple.
+    return isinstance(items, tuple | list) and all(isinstance(item, kind) for item in items)
 
 
 def _line_of(kind: type) -> str:
@@ -126,7 +133,7 @@ def with_settings(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
             close = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise RecipeError(
-                f"recipe {recipe.name!r} has no parameter {name!r}{hint} It has {', '.join(sorted(known))}"
+                f"recipe {recipe.name!r} has no parameter {name!r}{hint}. It has {', '.join(sorted(known))}"
             )
         values[name] = _convert(name, text, _type_hint(recipe, name))
     return dataclasses.replace(recipe, **values)

@@ -42,7 +42,7 @@ def build_source(recipe: Recipe, region: Region, period: Period) -> tuple[Layout
     from rsbot_beam.earthengine.source import FetchBand
 
     layout = recipe.layout(period)
-    boxes = ee.Geometry.MultiPolygon([_ring(bbox) for bbox in region.bboxes], "EPSG:4326", False)
+    boxes = ee.Geometry.MultiPolygon([_ring(bbox) for bbox in region.bboxes], None, False)
     parts = list(_input_images(recipe, layout, boxes, period))
     if layout.static:
         parts.append(_image_of(recipe, recipe.static, layout.static, boxes, period))

@@ -83,7 +83,9 @@ def reduce_columns(
         found = [reduce_columns(collection, reducer, [name]) for name in names]
         return {output: [entry[output] for entry in found] for output in reducer.names}
     if len(names) != reducer.inputs:
-        raise RequestError(f"Collection.reduceColumns: The reducer has {reducer.inputs} inputs but {len(names)} selectors are given.")
+        raise RequestError(
+            f"Collection.reduceColumns: The reducer has {reducer.inputs} inputs but {len(names)} selectors are given."
+        )
     rows = [[field_value(element, name) for name in names] for element in collection.iterate()]
     complete = [row for row in rows if all(value is not None for value in row)]
     return reducer.scalars([[row[number] for row in complete] for number in range(len(names))])

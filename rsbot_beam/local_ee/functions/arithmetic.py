@@ -167,7 +167,9 @@ UNARY: dict[str, Operation] = {
     "floor": Operation(np.floor, _rounded, _same),
     "ceil": Operation(np.ceil, _rounded, _same),
     "round": Operation(_half_up, _rounded, _same),
-    "signum": Operation(np.sign, lambda t: integer_type(-1, 1) if t.is_integer else t, lambda t: t if t.range()[0] < 0 else FLOAT),
+    "signum": Operation(
+        np.sign, lambda t: integer_type(-1, 1) if t.is_integer else t, lambda t: t if t.range()[0] < 0 else FLOAT
+    ),
     "bitwiseNot": _bits(np.bitwise_not, _int64),
     "bitCount": Operation(_bit_count, _byte, _int64),
 }
@@ -264,7 +266,9 @@ def binary(name: str, first: Image, second: Image) -> Image:
             for a, b, both in zip(left, right, types, strict=True)
         ]
 
-    return first.derive(bands, compute, properties=lambda: kept_properties(first), footprint=lambda: _common(first, second))
+    return first.derive(
+        bands, compute, properties=lambda: kept_properties(first), footprint=lambda: _common(first, second)
+    )
 
 
 def kept_properties(image: Image) -> dict[str, Any]:
@@ -320,6 +324,7 @@ for _name, _kernel in ALIASES.items():
 @function("Image.clamp")
 def clamp(input: Image, low: float, high: float) -> Image:
     """Values limited to a range."""
+
     def limit(values: Array) -> Array:
         return np.clip(values, low, high)
 
@@ -344,7 +349,10 @@ def unit_scale(input: Image, low: float, high: float) -> Image:
 @function("Image.polynomial")
 def polynomial(image: Image, coefficients: list) -> Image:
     """A polynomial of every pixel, coefficients of increasing degree."""
-    return unary(Operation(lambda x: np.polynomial.polynomial.polyval(x, coefficients), lambda _t: DOUBLE, lambda _t: DOUBLE), image)
+    return unary(
+        Operation(lambda x: np.polynomial.polynomial.polyval(x, coefficients), lambda _t: DOUBLE, lambda _t: DOUBLE),
+        image,
+    )
 
 
 @function("Number.clamp")

@@ -109,7 +109,10 @@ def named_type(kind: Any) -> PixelType:  # noqa: ANN401 - text or PixelType
 
 @function("PixelType")
 def pixel_type(
-    precision: Any, min_value: float | None = None, max_value: float | None = None, dimensions: int = 0  # noqa: ANN401
+    precision: Any,
+    min_value: float | None = None,
+    max_value: float | None = None,
+    dimensions: int = 0,  # noqa: ANN401
 ) -> PixelType:
     """A pixel type from a precision and a range."""
     if precision == "int" and min_value is not None and max_value is not None:

@@ -106,7 +106,9 @@ def merge(collection1: Collection, collection2: Collection) -> Collection:
 def flatten(collection: Collection) -> Collection:
     """The elements of a collection of collections."""
     parts = [part for part in collection.iterate() if isinstance(part, Collection)]
-    return list_collection([element for part in parts for element in part.iterate()], bool(parts) and parts[0].of_images)
+    return list_collection(
+        [element for part in parts for element in part.iterate()], bool(parts) and parts[0].of_images
+    )
 
 
 @function("Collection.distinct")
@@ -142,7 +144,7 @@ def geometry(collection: Collection, max_error: Any = None) -> Geometry:  # noqa
     """The union of all geometries."""
     from rsbot_beam.local_ee.convert import to_geometry
 
-    return to_geometry(collection, None)  # type: ignore[arg-type]
+    return to_geometry(collection)
 
 
 @function("Collection.union")
@@ -159,7 +161,11 @@ def bounds(collection: Collection, max_error: Any = None, proj: Any = None) -> G
 
 @function("Collection.randomColumn")
 def random_column(
-    collection: Collection, column_name: str = "random", seed: int = 0, distribution: str = "uniform", row_keys: Any = None  # noqa: ANN401
+    collection: Collection,
+    column_name: str = "random",
+    seed: int = 0,
+    distribution: str = "uniform",
+    row_keys: Any = None,  # noqa: ANN401
 ) -> Collection:
     """A random number for each element, by its keys and the seed: the same in every run."""
     keys = row_keys or ["system:index"]
@@ -284,9 +290,7 @@ def members(collection: Collection, context: PixelContext) -> list[Image]:
     return list(collection.images(context.grid.bbox()))
 
 
-def stacked(
-    collection: Collection, reduce: Callable[[Sequence[Raster], PixelContext, np.dtype[Any]], Raster]
-) -> Image:
+def stacked(collection: Collection, reduce: Callable[[Sequence[Raster], PixelContext, np.dtype[Any]], Raster]) -> Image:
     """One image whose bands are made from the same bands of all images; bands and types are those of the first image."""
     template = _template(collection)
 
@@ -326,7 +330,10 @@ def _template(collection: Collection) -> Callable[[], Image]:
 
 
 def _collection_image(
-    collection: Collection, template: Callable[[], Image], compute: Any, change: Callable[[Band], Band]  # noqa: ANN401
+    collection: Collection,
+    template: Callable[[], Image],
+    compute: Any,
+    change: Callable[[Band], Band],  # noqa: ANN401
 ) -> Image:
     """An image of a whole collection: it has the projection EPSG:4326 at one degree, as Earth Engine's composites."""
 

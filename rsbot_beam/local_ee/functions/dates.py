@@ -137,7 +137,9 @@ def date_range(start: Any, end: Any = None, time_zone: str | None = None) -> Dat
     first = date(start, time_zone)
     last = first.ms + 1 if end is None else date(end, time_zone).ms
     if last <= first.ms:
-        raise RequestError(f"DateRange: the end ({Date(last).format(None)}) must come after the start ({first.format(None)}).")
+        raise RequestError(
+            f"DateRange: the end ({Date(last).format(None)}) must come after the start ({first.format(None)})."
+        )
     return DateRange(first.ms, last)
 
 

@@ -34,7 +34,9 @@ def from_lists(keys: list, values: list) -> dict[str, Any]:
     return {str(key): value for key, value in zip(keys, values, strict=True)}
 
 
-@function("Dictionary.get", "Dictionary.getNumber", "Dictionary.getString", "Dictionary.getArray", "Dictionary.getGeometry")
+@function(
+    "Dictionary.get", "Dictionary.getNumber", "Dictionary.getString", "Dictionary.getArray", "Dictionary.getGeometry"
+)
 def get(dictionary: dict, key: str, default_value: Any = None) -> Any:  # noqa: ANN401 - graph values
     """A value by its key."""
     if key not in dictionary and default_value is None:

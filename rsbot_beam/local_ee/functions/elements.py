@@ -23,7 +23,7 @@ def feature(geometry: Any = None, metadata: dict | None = None) -> Feature:  # n
 
     if isinstance(geometry, Feature):
         return replace(geometry, properties={**geometry.properties, **(metadata or {})})
-    place = None if geometry is None else to_geometry(geometry, None)  # type: ignore[arg-type]
+    place = None if geometry is None else to_geometry(geometry)
     return Feature(place, dict(metadata or {}))
 
 
@@ -161,7 +161,15 @@ def is_equal(left: Any = None, right: Any = None) -> bool:  # noqa: ANN401 - gra
 @function("ObjectType")
 def object_type(value: Any = None) -> str:  # noqa: ANN401 - graph values
     """The name of a value's type."""
-    names = {type(None): "Null", bool: "Boolean", int: "Integer", float: "Float", str: "String", list: "List", dict: "Dictionary"}
+    names = {
+        type(None): "Null",
+        bool: "Boolean",
+        int: "Integer",
+        float: "Float",
+        str: "String",
+        list: "List",
+        dict: "Dictionary",
+    }
     return names.get(type(value), type(value).__name__)
 
 

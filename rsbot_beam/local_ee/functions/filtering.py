@@ -63,7 +63,9 @@ def field_value(element: Element, field: str) -> Any:  # noqa: ANN401 - property
     return element.properties.get(field)
 
 
-def comparison(test: Test, left_field: Any, left_value: Any, right_field: Any, right_value: Any, **hints: Any) -> Filter:  # noqa: ANN401
+def comparison(
+    test: Test, left_field: Any, left_value: Any, right_field: Any, right_value: Any, **hints: Any
+) -> Filter:  # noqa: ANN401
     """A filter between two sides, each a field or a value."""
 
     def side(element: Element, field: Any, value: Any) -> Any:  # noqa: ANN401 - property values
@@ -79,9 +81,14 @@ def comparison(test: Test, left_field: Any, left_value: Any, right_field: Any, r
 def _register(name: str, test: Test) -> None:
     @function(f"Filter.{name}")
     def make(
-        left_field: str | None = None, right_value: Any = None, right_field: str | None = None, left_value: Any = None  # noqa: ANN401
+        left_field: str | None = None,
+        right_value: Any = None,
+        right_field: str | None = None,
+        left_value: Any = None,  # noqa: ANN401
     ) -> Filter:
-        return comparison(test, left_field, left_value, right_field, right_value, **_hints(name, left_field, right_value, left_value))
+        return comparison(
+            test, left_field, left_value, right_field, right_value, **_hints(name, left_field, right_value, left_value)
+        )
 
 
 def _hints(name: str, left_field: Any, right_value: Any, left_value: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -122,13 +129,16 @@ def _spatial(name: str, predicate: Callable[[Any, Any], Any], bounded: bool) -> 
 
     @function(f"Filter.{name}")
     def make(
-        left_field: str | None = None, right_value: Any = None, right_field: str | None = None, left_value: Any = None,  # noqa: ANN401
+        left_field: str | None = None,
+        right_value: Any = None,
+        right_field: str | None = None,
+        left_value: Any = None,  # noqa: ANN401
         max_error: Any = None,  # noqa: ANN401 - ignored
     ) -> Filter:
         from rsbot_beam.local_ee.convert import to_geometry
 
         fixed = right_value if right_field is None else left_value if left_field is None else None
-        area = None if fixed is None else to_geometry(fixed, None)  # type: ignore[arg-type]
+        area = None if fixed is None else to_geometry(fixed)
         if area is not None:
             shapely.prepare(area.lonlat)
         left = area if left_field is None else None
@@ -145,8 +155,12 @@ _spatial("disjoint", shapely.disjoint, False)
 
 @function("Filter.withinDistance")
 def within_distance(
-    distance: float, left_field: str | None = None, right_value: Any = None, right_field: str | None = None,  # noqa: ANN401
-    left_value: Any = None, max_error: Any = None,  # noqa: ANN401
+    distance: float,
+    left_field: str | None = None,
+    right_value: Any = None,
+    right_field: str | None = None,  # noqa: ANN401
+    left_value: Any = None,
+    max_error: Any = None,  # noqa: ANN401
 ) -> Filter:
     """Geometries at most so many metres apart."""
 
@@ -159,7 +173,10 @@ def within_distance(
 
 @function("Filter.maxDifference")
 def max_difference(
-    difference: float, left_field: str | None = None, right_value: Any = None, right_field: str | None = None,  # noqa: ANN401
+    difference: float,
+    left_field: str | None = None,
+    right_value: Any = None,
+    right_field: str | None = None,  # noqa: ANN401
     left_value: Any = None,  # noqa: ANN401
 ) -> Filter:
     """Numbers or dates that differ by at most so much."""

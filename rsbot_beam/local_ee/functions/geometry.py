@@ -64,7 +64,10 @@ def multi_point(coordinates: list, crs: Projection | None = None) -> Geometry:
 
 @function("GeometryConstructors.LineString")
 def line_string(
-    coordinates: list, crs: Projection | None = None, geodesic: bool | None = None, max_error: Any = None  # noqa: ANN401
+    coordinates: list,
+    crs: Projection | None = None,
+    geodesic: bool | None = None,
+    max_error: Any = None,  # noqa: ANN401
 ) -> Geometry:
     """A line."""
     return _made("LineString", _paired(coordinates), crs, geodesic)
@@ -72,7 +75,10 @@ def line_string(
 
 @function("GeometryConstructors.LinearRing")
 def linear_ring(
-    coordinates: list, crs: Projection | None = None, geodesic: bool | None = None, max_error: Any = None  # noqa: ANN401
+    coordinates: list,
+    crs: Projection | None = None,
+    geodesic: bool | None = None,
+    max_error: Any = None,  # noqa: ANN401
 ) -> Geometry:
     """A closed line."""
     pairs = _paired(coordinates)
@@ -81,7 +87,10 @@ def linear_ring(
 
 @function("GeometryConstructors.MultiLineString")
 def multi_line_string(
-    coordinates: list, crs: Projection | None = None, geodesic: bool | None = None, max_error: Any = None  # noqa: ANN401
+    coordinates: list,
+    crs: Projection | None = None,
+    geodesic: bool | None = None,
+    max_error: Any = None,  # noqa: ANN401
 ) -> Geometry:
     """Lines."""
     return _made("MultiLineString", coordinates, crs, geodesic)
@@ -116,10 +125,13 @@ def multi_polygon(
 
 @function("GeometryConstructors.MultiGeometry")
 def multi_geometry(
-    geometries: list, crs: Projection | None = None, geodesic: bool | None = None, max_error: Any = None  # noqa: ANN401
+    geometries: list,
+    crs: Projection | None = None,
+    geodesic: bool | None = None,
+    max_error: Any = None,  # noqa: ANN401
 ) -> Geometry:
     """Geometries of any kind together."""
-    return Geometry(shapely.GeometryCollection([to_geometry(item, None).lonlat for item in geometries]))  # type: ignore[arg-type]
+    return Geometry(shapely.GeometryCollection([to_geometry(item).lonlat for item in geometries]))
 
 
 @function("GeometryConstructors.Rectangle")
@@ -150,7 +162,7 @@ def _on_both(name: str, change: Callable[..., Geometry]) -> None:
 
     @function(f"Feature.{name}")
     def on_feature(feature: Feature, max_error: Any = None, proj: Any = None) -> Feature:  # noqa: ANN401
-        return replace(feature, geometry=change(to_geometry(feature, None)))  # type: ignore[arg-type]
+        return replace(feature, geometry=change(to_geometry(feature)))
 
 
 _on_both("centroid", lambda geometry: in_metres(geometry, shapely.centroid))
@@ -169,7 +181,7 @@ def buffer(geometry: Geometry, distance: float, max_error: Any = None, proj: Any
 @function("Feature.buffer")
 def buffer_feature(feature: Feature, distance: float, max_error: Any = None, proj: Any = None) -> Feature:  # noqa: ANN401
     """Grown by metres, or shrunk."""
-    return replace(feature, geometry=buffer(to_geometry(feature, None), distance))  # type: ignore[arg-type]
+    return replace(feature, geometry=buffer(to_geometry(feature), distance))
 
 
 def _simplified(geometry: Geometry, max_error: Any) -> Geometry:  # noqa: ANN401 - number or error margin
@@ -186,12 +198,15 @@ def simplify(geometry: Geometry, max_error: Any, proj: Any = None) -> Geometry: 
 @function("Feature.simplify")
 def simplify_feature(feature: Feature, max_error: Any, proj: Any = None) -> Feature:  # noqa: ANN401 - error margin
     """Fewer points, at most so many metres away."""
-    return replace(feature, geometry=_simplified(to_geometry(feature, None), max_error))  # type: ignore[arg-type]
+    return replace(feature, geometry=_simplified(to_geometry(feature), max_error))
 
 
 @function("Geometry.transform")
 def transform(
-    geometry: Geometry, proj: Projection | None = None, max_error: Any = None, geodesic: Any = None  # noqa: ANN401
+    geometry: Geometry,
+    proj: Projection | None = None,
+    max_error: Any = None,
+    geodesic: Any = None,  # noqa: ANN401
 ) -> Geometry:
     """In another CRS."""
     code = LONLAT if proj is None else proj.crs
@@ -200,10 +215,13 @@ def transform(
 
 @function("Feature.transform", "ProjectionTransform")
 def transform_feature(
-    feature: Feature, proj: Projection | None = None, max_error: Any = None, geodesic: Any = None  # noqa: ANN401
+    feature: Feature,
+    proj: Projection | None = None,
+    max_error: Any = None,
+    geodesic: Any = None,  # noqa: ANN401
 ) -> Feature:
     """In another CRS."""
-    return replace(feature, geometry=transform(to_geometry(feature, None), proj))  # type: ignore[arg-type]
+    return replace(feature, geometry=transform(to_geometry(feature), proj))
 
 
 def _measure(name: str, measure: Callable[[Geometry], float]) -> None:
@@ -229,7 +247,7 @@ def _pairwise(name: str, combine: Callable[[BaseGeometry, BaseGeometry], Any], m
 
     @function(f"Feature.{name}")
     def on_features(left: Feature, right: Feature, max_error: Any = None, proj: Any = None) -> Any:  # noqa: ANN401
-        one, two = to_geometry(left, None), to_geometry(right, None)  # type: ignore[arg-type]
+        one, two = to_geometry(left), to_geometry(right)
         found = combine(one.lonlat, two.lonlat)
         return replace(left, geometry=Geometry(found)) if makes_geometry else bool(found)
 
@@ -251,14 +269,20 @@ for _name, _combine in {
 
 
 @function("Geometry.distance", "Feature.distance")
-def distance(left: Geometry, right: Geometry, max_error: Any = None, proj: Any = None, spherical: bool = False) -> float:  # noqa: ANN401
+def distance(
+    left: Geometry, right: Geometry, max_error: Any = None, proj: Any = None, spherical: bool = False
+) -> float:  # noqa: ANN401
     """Metres between two geometries."""
     return geodesic_distance(left, right)
 
 
 @function("Geometry.withinDistance", "Feature.withinDistance")
 def within_distance(
-    left: Geometry, right: Geometry, distance: float, max_error: Any = None, proj: Any = None  # noqa: ANN401
+    left: Geometry,
+    right: Geometry,
+    distance: float,
+    max_error: Any = None,
+    proj: Any = None,  # noqa: ANN401
 ) -> bool:
     """Whether two geometries are at most so many metres apart."""
     return geodesic_distance(left, right) <= distance

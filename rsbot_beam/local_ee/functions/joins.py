@@ -53,7 +53,8 @@ def inverted() -> Join:
 def inner(primary_key: str = "primary", secondary_key: str = "secondary", measure_key: Any = None) -> Join:  # noqa: ANN401
     """A feature for each matching pair."""
     return Join(
-        lambda left, matches: [Feature(None, {primary_key: left, secondary_key: other}) for other in matches], pairs=True
+        lambda left, matches: [Feature(None, {primary_key: left, secondary_key: other}) for other in matches],
+        pairs=True,
     )
 
 
@@ -65,7 +66,11 @@ def _ordered(matches: list[Element], ordering: str | None, ascending: bool) -> l
 
 @function("Join.saveAll")
 def save_all(
-    matches_key: str, ordering: str | None = None, ascending: bool = True, measure_key: Any = None, outer: bool = False  # noqa: ANN401
+    matches_key: str,
+    ordering: str | None = None,
+    ascending: bool = True,
+    measure_key: Any = None,
+    outer: bool = False,  # noqa: ANN401
 ) -> Join:
     """Left elements with the list of their matches as a property."""
 
@@ -78,7 +83,11 @@ def save_all(
 
 @function("Join.saveFirst")
 def save_first(
-    match_key: str, ordering: str | None = None, ascending: bool = True, measure_key: Any = None, outer: bool = False  # noqa: ANN401
+    match_key: str,
+    ordering: str | None = None,
+    ascending: bool = True,
+    measure_key: Any = None,
+    outer: bool = False,  # noqa: ANN401
 ) -> Join:
     """Left elements with their first match as a property."""
 

@@ -36,7 +36,9 @@ FIXED = {
 }
 
 
-def shape_kernel(kind: str, radius: float, units: str = "pixels", normalize: bool | None = None, magnitude: float = 1) -> Kernel:
+def shape_kernel(
+    kind: str, radius: float, units: str = "pixels", normalize: bool | None = None, magnitude: float = 1
+) -> Kernel:
     """A kernel of a known shape; flat ones are normalised unless told otherwise.
 
     Raises:
@@ -49,9 +51,7 @@ def shape_kernel(kind: str, radius: float, units: str = "pixels", normalize: boo
 
 def _register(kind: str) -> None:
     @function(f"Kernel.{kind}")
-    def make(
-        radius: float, units: str = "pixels", normalize: bool | None = None, magnitude: float = 1
-    ) -> Kernel:
+    def make(radius: float, units: str = "pixels", normalize: bool | None = None, magnitude: float = 1) -> Kernel:
         return shape_kernel(kind, radius, units, normalize, magnitude)
 
 
@@ -81,7 +81,9 @@ def centred(weights: Any, x: int = -1, y: int = -1) -> Any:  # noqa: ANN401 - ar
 
 
 @function("Kernel.gaussian")
-def gaussian(radius: float, sigma: float = 1, units: str = "pixels", normalize: bool = True, magnitude: float = 1) -> Kernel:
+def gaussian(
+    radius: float, sigma: float = 1, units: str = "pixels", normalize: bool = True, magnitude: float = 1
+) -> Kernel:
     """A bell curve, cut at the radius."""
 
     def make(metres: float) -> Any:  # noqa: ANN401 - array
@@ -107,7 +109,9 @@ def rectangle(
 
 
 @function("Kernel.fixed")
-def fixed(weights: list, width: int = -1, height: int = -1, x: int = -1, y: int = -1, normalize: bool = False) -> Kernel:
+def fixed(
+    weights: list, width: int = -1, height: int = -1, x: int = -1, y: int = -1, normalize: bool = False
+) -> Kernel:
     """Given weights, row by row."""
     found = scaled(centred(np.array(weights, dtype=np.float64), x, y), normalize, 1)
     return Kernel(lambda _metres: found)

@@ -21,7 +21,9 @@ MAX_LENGTH = 10_000_000
 def get(list: list, index: int) -> Any:  # noqa: ANN401 - graph values
     """An element; negative counts from the end."""
     if not -len(list) <= index < len(list):
-        raise RequestError(f"List.get: List index must be between 0 and {len(list) - 1}, or -1 and -{len(list)}. Found {index}.")
+        raise RequestError(
+            f"List.get: List index must be between 0 and {len(list) - 1}, or -1 and -{len(list)}. Found {index}."
+        )
     return list[index]
 
 
@@ -44,7 +46,9 @@ def iterate(list: list, function: FunctionValue, first: Any) -> Any:  # noqa: AN
 @function("List.filter")
 def filter_list(list: list, filter: Filter) -> list:
     """The elements that match; plain values have the property `item`."""
-    return [item for item in list if filter.matches(item if hasattr(item, "properties") else Feature(None, {"item": item}))]
+    return [
+        item for item in list if filter.matches(item if hasattr(item, "properties") else Feature(None, {"item": item}))
+    ]
 
 
 @function("List.reduce")

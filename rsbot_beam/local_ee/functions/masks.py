@@ -216,5 +216,3 @@ def _mask_bands(image: Image, mask: Image) -> list[int]:
             f"{len(image.bands)} bands."
         )
     return list(range(len(image.bands)))
-
-

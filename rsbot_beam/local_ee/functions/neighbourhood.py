@@ -34,7 +34,9 @@ def weights_for(kernel: Kernel, context: PixelContext) -> NDArray[np.float64]:
     """
     weights = kernel.weights(Projection(context.grid.crs, context.grid.transform).nominal_scale)
     if max(weights.shape) > 2 * MAX_REACH + 1:
-        raise RequestError(f"Kernel is too large: {weights.shape[1]}x{weights.shape[0]} pixels, at most {2 * MAX_REACH}.")
+        raise RequestError(
+            f"Kernel is too large: {weights.shape[1]}x{weights.shape[0]} pixels, at most {2 * MAX_REACH}."
+        )
     return weights
 
 

@@ -46,9 +46,7 @@ def image_projection(image: Image) -> Projection:
 
 
 @function("Image.reproject")
-def reproject(
-    image: Image, crs: Projection, crs_transform: list | None = None, scale: float | None = None
-) -> Image:
+def reproject(image: Image, crs: Projection, crs_transform: list | None = None, scale: float | None = None) -> Image:
     """Computed on the pixels of a projection, whatever is asked for later."""
     projection = placed(crs, crs_transform, scale)
 

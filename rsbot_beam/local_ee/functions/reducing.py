@@ -22,8 +22,12 @@ from rsbot_beam.local_ee.types import Band, PixelType, union_type
 def _register_simple(name: str, reducer: Reducer) -> None:
     @function(f"Reducer.{name}")
     def make(
-        num_inputs: int = 1, max_buckets: Any = None, min_bucket_width: Any = None, max_raw: Any = None,  # noqa: ANN401
-        tuple_size: Any = None, num_optional: Any = None,  # noqa: ANN401
+        num_inputs: int = 1,
+        max_buckets: Any = None,
+        min_bucket_width: Any = None,
+        max_raw: Any = None,  # noqa: ANN401
+        tuple_size: Any = None,
+        num_optional: Any = None,  # noqa: ANN401
     ) -> Reducer:
         if num_inputs == 1:
             return reducer
@@ -37,7 +41,10 @@ for _name, _reducer in SIMPLE.items():
 
 @function("Reducer.percentile")
 def percentile(
-    percentiles: list, output_names: list | None = None, max_buckets: Any = None, min_bucket_width: Any = None,  # noqa: ANN401
+    percentiles: list,
+    output_names: list | None = None,
+    max_buckets: Any = None,
+    min_bucket_width: Any = None,  # noqa: ANN401
     max_raw: Any = None,  # noqa: ANN401
 ) -> Reducer:
     """Percentiles, 0 to 100."""
@@ -147,7 +154,9 @@ def reduce_collection(collection: Collection, reducer: Reducer, keep_names: bool
     def columns() -> list[tuple[int, Output]]:
         bands = template().bands
         if reducer.inputs not in (1, len(bands)):
-            raise RequestError(f"ImageCollection.reduce: The reducer has {reducer.inputs} inputs, the images {len(bands)} bands.")
+            raise RequestError(
+                f"ImageCollection.reduce: The reducer has {reducer.inputs} inputs, the images {len(bands)} bands."
+            )
         if reducer.inputs == 1:
             return [(index, output) for index in range(len(bands)) for output in reducer.outputs]
         return [(output.input, output) for output in reducer.outputs]
@@ -156,7 +165,10 @@ def reduce_collection(collection: Collection, reducer: Reducer, keep_names: bool
         own = template().bands
         single = reducer.inputs == 1
         return [
-            Band(own[i].name if keep_names else f"{own[i].name}_{o.name}" if single else o.name, output_type(o, own[i].type))
+            Band(
+                own[i].name if keep_names else f"{own[i].name}_{o.name}" if single else o.name,
+                output_type(o, own[i].type),
+            )
             for i, o in columns()
         ]
 
@@ -220,7 +232,9 @@ def reduce_bands(image: Image, reducer: Reducer) -> Image:
         if reducer.inputs == 1:
             return list(range(len(image.bands)))
         if reducer.inputs != len(image.bands):
-            raise RequestError(f"Image.reduce: The reducer has {reducer.inputs} inputs, the image {len(image.bands)} bands.")
+            raise RequestError(
+                f"Image.reduce: The reducer has {reducer.inputs} inputs, the image {len(image.bands)} bands."
+            )
         return [output.input]
 
     def input_type(output: Output) -> PixelType:

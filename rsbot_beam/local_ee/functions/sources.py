@@ -33,7 +33,10 @@ def load_collection(id: str, environment: Environment, version: Any = None) -> C
 
 @function("Collection.loadTable")
 def load_table(
-    table_id: str, environment: Environment, geometry_column: Any = None, version: Any = None  # noqa: ANN401
+    table_id: str,
+    environment: Environment,
+    geometry_column: Any = None,
+    version: Any = None,  # noqa: ANN401
 ) -> Collection:
     """A table asset, or an image collection's footprints."""
     return environment.catalog.collection(table_id)
@@ -98,7 +101,9 @@ def random_image(seed: int = 0, distribution: str = "uniform") -> Image:
     """A random number for each place: the same place (to a micrometre) and seed always give the same one."""
     if distribution not in ("uniform", "normal"):
         raise RequestError(f"Image.random: Unknown distribution '{distribution}'; it may be 'uniform' or 'normal'.")
-    return computed(["random"], lambda context: (_random(context, seed, distribution),), DOUBLE if distribution else FLOAT)
+    return computed(
+        ["random"], lambda context: (_random(context, seed, distribution),), DOUBLE if distribution else FLOAT
+    )
 
 
 def _random(context: PixelContext, seed: int, distribution: str) -> NDArray[Any]:

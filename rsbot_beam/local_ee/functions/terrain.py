@@ -32,7 +32,11 @@ def gradients(image: Image, context: PixelContext) -> tuple[NDArray[Any], NDArra
     grid = context.grid
     across, down = abs(grid.transform.a), abs(grid.transform.e)
     if crs_of(grid.crs).is_geographic:
-        return east / (2 * across * METRES_PER_DEGREE * np.cos(np.radians(grid.lat))), -south / (2 * down * METRES_PER_DEGREE), valid
+        return (
+            east / (2 * across * METRES_PER_DEGREE * np.cos(np.radians(grid.lat))),
+            -south / (2 * down * METRES_PER_DEGREE),
+            valid,
+        )
     return east / (2 * across), -south / (2 * down), valid
 
 

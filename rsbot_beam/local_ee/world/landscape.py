@@ -24,6 +24,10 @@ from rsbot_beam.local_ee.world.zones import Cell, Sites, cells_of, sites_of
 _KEPT_PIXELS = 1_300_000
 _KEPT_SKY_NODES = 8_000_000  # 64 MB
 _KEPT_COVERS = 200_000  # numbers
+_KEPT_COLOURS = 10_000_000  # numbers, 40 MB
+_REPEAT_DAYS = 5
+_BATCH = 8  # days computed together
+_BATCH_VALUES = 100_000  # units times days beyond which computing together saves nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,7 @@ class Landscape:
         self._kept: LruCache[Kept] = LruCache(_KEPT_PIXELS, lambda kept: kept.sites.x.size)
         self._seasons: LruCache[tuple[Season, Season]] = LruCache(512)
         self._skies: LruCache[Float32Array] = LruCache(_KEPT_SKY_NODES, lambda nodes: nodes.size)
+        self._colours: LruCache[Float32Array] = LruCache(_KEPT_COLOURS, lambda table: table.size)
         self._covers: LruCache[float] = LruCache(_KEPT_COVERS)
 
     def cells(self, grid: PixelGrid) -> list[Cell]:
@@ -84,15 +89,25 @@ class Landscape:
     def seasons(self, grid: PixelGrid, kept: Kept, year: int) -> tuple[Season, Season]:
         """What grows on a surface in a season and in the next one."""
         units = kept.surface.units
+        southern = kept.sites.cell.southern
         key = (grid, kept.sites.cell, kept.surface.year, year)
         return self._seasons.get(
-            key, lambda: (self.surfaces.season(units, year), self.surfaces.season(units, year + 1))
+            key, lambda: (self.surfaces.season(units, year, southern), self.surfaces.season(units, year + 1, southern))
         )
 
     def colours(self, grid: PixelGrid, kept: Kept, number: int) -> Float32Array:
         """Reflectance of a surface's units on a day, float32 (12, U)."""
-        today = SeasonDay.of(number, kept.sites.cell.southern)
-        return self.surfaces.colours(kept.surface.units, self.seasons(grid, kept, today.year), number, today)
+        southern = kept.sites.cell.southern
+        year = SeasonDay.of(number, southern).year
+        units = kept.surface.units
+        # Sentinel-2 comes back every five days: the days that a composite will ask for next are computed with this one.
+        batch = _BATCH if units.material.size * _BATCH < _BATCH_VALUES else 1
+        first = number - number // _REPEAT_DAYS % batch * _REPEAT_DAYS
+        days = [day for day in range(first, first + batch * _REPEAT_DAYS, _REPEAT_DAYS)]
+        days = [day for day in days if SeasonDay.of(day, southern).year == year]
+        key = (grid, kept.sites.cell, kept.surface.year, days[0], days[-1])
+        table = self._colours.get(key, lambda: self.surfaces.colours(units, self.seasons(grid, kept, year), days))
+        return table[:, days.index(number)]
 
     def sky(self, grid: PixelGrid, kept: Kept, number: int, sun: Sun) -> Sky | None:
         """The sky over a surface on a day, or None where it is clear."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,11 +22,46 @@ from rsbot_beam.local_ee.world.turbines import (
 )
 
 NOTHING = 255  # material where no structure is
-_SHADOW_STEP = 120.0  # metres between the points from which the caster of a shadow is looked for
-_LONGEST_SHADOW = 700.0  # metres; longer ones, under a low sun, are cut
-_TOWER_SHADOW_WIDTH = 9.0  # metres, with the penumbra
+_LONGEST_SHADOW = 330.0  # metres; longer ones, under a low sun, are cut
+_TOWER_SHADOW_WIDTH = 6.5  # metres to each side, with the penumbra
 _TOWER_SHADOW = 0.45  # share of a 10 m pixel's light that a tower takes
 _ROTOR_SHADOW = 0.18  # share of the light that a rotor's disc takes, on average over its turns
+
+
+@dataclass(frozen=True, eq=False)
+class ShadowPairs:
+    """P pairs of a place and a turbine that may throw its shadow there; arrays of shape (P,).
+
+    Attributes:
+        place: Number of the place.
+        dx: How far east of the turbine it is, metres, float32.
+        dy: How far north.
+        hub: Height of the hub, metres.
+        radius: Of the rotor, metres.
+        year: Year from whose beginning on the turbine stands.
+    """
+
+    place: NDArray[np.intp]
+    dx: Float32Array
+    dy: Float32Array
+    hub: Float32Array
+    radius: Float32Array
+    year: NDArray[np.int64]
+
+    def darken(self, light: Float32Array, sun: Sun, year: int) -> None:
+        """Take the shadows of a year's turbines away from factors of light (N,), in place."""
+        east, north = (np.float32(part) for part in sun.towards)
+        stretch = np.float32(sun.shadow_length)
+        away, aside = -(self.dx * east + self.dy * north), np.abs(self.dx * north - self.dy * east)
+        length = self.hub * stretch
+        tower = (away > 6.0) & (away < length) & (aside < _TOWER_SHADOW_WIDTH)
+        # A disc that faces the sun throws an ellipse, stretched by the sun's height.
+        rotor = ((away - length) / (self.radius * max(stretch, np.float32(0.3)))) ** 2 + (
+            aside / self.radius
+        ) ** 2 < 1.0
+        at = np.flatnonzero((tower | rotor) & (self.year <= year))
+        left = np.where(tower[at], np.float32(1.0 - _TOWER_SHADOW), np.float32(1.0 - _ROTOR_SHADOW))
+        np.minimum.at(light, self.place[at], left * light[self.place[at]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +74,7 @@ class Overlay:
         entity: Hashes of the structures.
         year: Year from whose beginning on it stands, int64.
         turbines: The turbines near the places, with the park that each place looks at.
-        shadowed: Which places a turbine's shadow may ever reach.
+        shadows: The places that a turbine's shadow may ever reach.
     """
 
     material: NDArray[np.uint8]
@@ -46,7 +82,7 @@ class Overlay:
     entity: UInt64Array
     year: NDArray[np.int64]
     turbines: tuple[Turbines, NDArray[np.intp]] | None
-    shadowed: NDArray[np.intp]
+    shadows: ShadowPairs | None
 
     def years(self) -> NDArray[np.int64]:
         """The years in which something was built here, in order."""
@@ -76,7 +112,7 @@ def lay(structures: Structures, parks: WindParks, zone: int, x: FloatArray, y: F
         np.zeros(x.size, dtype=np.uint64),
         np.zeros(x.size, dtype=np.int64),
         near := parks.around(zone, x, y),
-        np.flatnonzero(near[0].parks.reach(near[1], x, y, _LONGEST_SHADOW)) if near else np.zeros(0, dtype=np.intp),
+        _pairs(*near, x, y) if near else None,
     )
     found = structures.around(zone, x, y)
     solar = [pair for pair in found if pair[0].kind.material == Material.PANEL]
@@ -90,49 +126,35 @@ def lay(structures: Structures, parks: WindParks, zone: int, x: FloatArray, y: F
              candidates.hashes[which], candidates.year[which])  # fmt: skip
     if overlay.turbines:
         _put_towers(overlay, *overlay.turbines, x, y)
-    return overlay if (overlay.material != NOTHING).any() or overlay.shadowed.size else None
+    return overlay if (overlay.material != NOTHING).any() or (overlay.shadows and overlay.shadows.place.size) else None
 
 
-def turbine_shade(
-    turbines: Turbines, which: NDArray[np.intp], x: FloatArray, y: FloatArray, sun: Sun, year: int
-) -> Float32Array:
-    """Factor of light that the shadows of towers and rotors leave at places, float32 (N,).
-
-    Args:
-        turbines: Of `WindParks.around`.
-        which: The park that each place looks at.
-        x: Easting, metres.
-        y: Northing.
-        sun: Where the sun stands.
-        year: Turbines of later years throw no shadow.
-    """
-    east, north = sun.towards
-    tallest = float(turbines.parks.hub.max() + turbines.parks.rotor.max() / 2)
-    longest = min(tallest * sun.shadow_length, _LONGEST_SHADOW)
-    darkest = np.zeros(x.size, dtype=np.float32)
-    for distance in np.arange(0.0, longest + _SHADOW_STEP, _SHADOW_STEP):
-        number = turbines.nearest(which, x + east * distance, y + north * distance)
-        at = np.flatnonzero(number >= 0)
-        shade = _shade(turbines, number[at], x[at], y[at], sun, year)
-        darkest[at] = np.maximum(darkest[at], shade)
-    return np.asarray(1.0 - darkest, dtype=np.float32)
-
-
-def _shade(
-    turbines: Turbines, number: NDArray[np.intp], x: FloatArray, y: FloatArray, sun: Sun, year: int
-) -> Float32Array:
-    """Share of light that one turbine takes from each place."""
-    east, north = sun.towards
+def _pairs(turbines: Turbines, which: NDArray[np.intp], x: FloatArray, y: FloatArray) -> ShadowPairs:
+    """Places and the turbines around them, from the nine nodes of the park's grid that are nearest to each place."""
+    near = np.flatnonzero(turbines.parks.reach(which, x, y, _LONGEST_SHADOW))
+    x, y, which = x[near], y[near], which[near]
+    u, v = turbines.parks.frame(which, x, y)
+    column = np.rint(u / turbines.parks.along[which]).astype(np.int64)
+    row = np.rint(v / turbines.parks.across[which]).astype(np.int64)
+    found: list[tuple[NDArray[Any], ...]] = []
+    for right in (-1, 0, 1):
+        for down in (-1, 0, 1):
+            number = turbines.at(which, column + right, row + down)
+            at = np.flatnonzero(number >= 0)
+            dx, dy = x[at] - turbines.x[number[at]], y[at] - turbines.y[number[at]]
+            close = np.flatnonzero(dx * dx + dy * dy < _LONGEST_SHADOW**2)
+            found.append((near[at[close]], number[at[close]], dx[close], dy[close]))
+    place, number, dx, dy = (np.concatenate([part[k] for part in found]) for k in range(4))
     park = turbines.park[number]
-    dx, dy = x - turbines.x[number], y - turbines.y[number]
-    away, aside = -(dx * east + dy * north), np.abs(dx * north - dy * east)
-    length = turbines.parks.hub[park] * sun.shadow_length
-    radius = turbines.parks.rotor[park] / 2.0
-    tower = (away > 6.0) & (away < length) & (aside < _TOWER_SHADOW_WIDTH / 2.0 + 2.0)
-    # A disc that faces the sun throws an ellipse, stretched by the sun's height.
-    rotor = ((away - length) / (radius * max(sun.shadow_length, 0.3))) ** 2 + (aside / radius) ** 2 < 1.0
-    taken = np.maximum(tower * np.float32(_TOWER_SHADOW), rotor * np.float32(_ROTOR_SHADOW))
-    return np.asarray(taken * (turbines.parks.year[park] <= year), dtype=np.float32)
+    parks = turbines.parks
+    return ShadowPairs(
+        place.astype(np.intp),
+        dx.astype(np.float32),
+        dy.astype(np.float32),
+        parks.hub[park].astype(np.float32),
+        (parks.rotor[park] / 2.0).astype(np.float32),
+        parks.year[park],
+    )
 
 
 def _put(
@@ -161,7 +183,7 @@ def _put_turbines(overlay: Overlay, turbines: Turbines, which: NDArray[np.intp],
     on_track = inside & (u > -30.0) & (u < length + 30.0)
     on_track &= np.abs(v - row * parks.across[which] + 22.0) < TRACK_HALF_WIDTH
     entity, year = mix(parks.hashes[which]), parks.year[which]
-    _put(overlay, on_track, Material.GRAVEL, Cover.ROAD, entity, year)
+    _put(overlay, on_track, Material.ASPHALT, Cover.ROAD, entity, year)
     stands = number >= 0
     dx, dy = _offset(turbines, number, x, y)
     along = dx * parks.cos[which] + dy * parks.sin[which]

@@ -59,6 +59,7 @@ _GROUND_STACKS = {
     "bend_y": _BEND_Y,
 }
 
+_PLATEAU_HEIGHT = 500.0  # metres of mean height deep inland, beyond what the coast's rise gives
 _COAST_HEIGHT = 60.0  # metres that the land rises from the coast inland
 _PLAIN_RELIEF = 40.0  # metres of standard relief in the plains
 _MOUNTAIN_RELIEF = 900.0  # metres of standard relief where mountains are highest
@@ -137,11 +138,14 @@ class Relief:
         inland = np.clip((land - 0.5) * 2.0, 0.0, 1.0)
         # Most of the land is plain: only the upper part of the noise makes mountains.
         steep = np.clip((mountains - 0.7) * 0.9, 0.0, 1.0) * inland
-        height = inland * _COAST_HEIGHT + steep * _MOUNTAIN_LEVEL + uplands * (30.0 * inland + 500.0 * steep)
+        plateau = (
+            np.maximum(1.0 + 0.5 * mountains + 0.3 * uplands, 0.0) * _PLATEAU_HEIGHT * np.clip(land - 0.9, 0.0, 1.0)
+        )
+        height = inland * _COAST_HEIGHT + plateau + steep * _MOUNTAIN_LEVEL + uplands * (30.0 * inland + 500.0 * steep)
         rough = (_PLAIN_RELIEF + _MOUNTAIN_RELIEF * steep) * np.clip(inland * 4.0, 0.1, 1.0)
         # Deserts lie under the horse latitudes, 15 to 32 degrees (Koeppen's BW and BS climates).
         dry_belt = np.exp(-(((np.abs(lat) - 24.0) / 8.0) ** 2))
-        wetness = np.clip(0.6 - 0.3 * dry_belt + 0.2 * moisture, 0.0, 1.0)
+        wetness = np.clip(0.6 - 0.24 * dry_belt + 0.2 * moisture, 0.0, 1.0)
         return np.stack([land, height, rough, wetness, woods]).astype(np.float32)
 
     def ground(self, x: FloatArray, y: FloatArray) -> Ground:

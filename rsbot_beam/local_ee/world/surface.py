@@ -6,7 +6,8 @@ and one look-up a pixel.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +18,7 @@ from rsbot_beam.local_ee.world.covers import LandCover, Material, classify
 from rsbot_beam.local_ee.world.crops import Rotations
 from rsbot_beam.local_ee.world.hashing import Float32Array, UInt64Array, bell, draw, hash_of, mix, salt
 from rsbot_beam.local_ee.world.noise import FloatArray, globe_noise
-from rsbot_beam.local_ee.world.overlay import Overlay, lay, turbine_shade
+from rsbot_beam.local_ee.world.overlay import Overlay, lay
 from rsbot_beam.local_ee.world.parcels import Tessellation
 from rsbot_beam.local_ee.world.phenology import Stand, latitude_shift, stand, wild_leaf_area
 from rsbot_beam.local_ee.world.relief import Relief
@@ -59,6 +60,13 @@ class Units:
     vigour: Float32Array
     shares: Float32Array
 
+    def repeated(self, times: int) -> Units:
+        """The same units several times over, for several days; without shares."""
+        columns = {
+            field.name: np.tile(getattr(self, field.name), times) for field in fields(self) if field.name != "shares"
+        }
+        return Units(**columns, shares=self.shares)
+
 
 @dataclass(frozen=True, eq=False)
 class Season:
@@ -67,10 +75,16 @@ class Season:
     Attributes:
         crop: `Crop` numbers harvested in the season's year, uint8 (U,).
         late: Days by which each unit is later than at the reference latitude, float32 (U,).
+        southern: Whether the units lie south of the equator.
     """
 
     crop: NDArray[np.uint8]
     late: Float32Array
+    southern: bool
+
+    def repeated(self, times: int) -> Season:
+        """The same season several times over, for several days."""
+        return Season(np.tile(self.crop, times), np.tile(self.late, times), self.southern)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +206,7 @@ class Surfaces:
             shares=shares[:, block],
         )
 
-    def season(self, units: Units, year: int) -> Season:
+    def season(self, units: Units, year: int, southern: bool) -> Season:
         """Crops and delays of units in the season of a harvest year."""
         crop = self.rotations.crops(units.entity, units.shares, year)
         _, example, block = np.unique(units.block, return_index=True, return_inverse=True)
@@ -200,35 +214,40 @@ class Surfaces:
         weather = globe_noise([salt(self._seed, "weather", year)], [_WEATHER_WAVELENGTH], *where)[0]
         this_year = hash_of(units.entity, np.array(year))
         late = np.float32(_WEATHER_DAYS) * weather[block] + np.float32(_SOWING_DAYS) * bell(this_year, 42)
-        return Season(crop, late.astype(np.float32))
+        return Season(crop, late.astype(np.float32), southern)
 
-    def colours(self, units: Units, seasons: tuple[Season, Season], number: int, today: SeasonDay) -> Float32Array:
-        """Reflectance of units on a day, float32 (12, U).
+    def colours(self, units: Units, seasons: tuple[Season, Season], days: Sequence[int]) -> Float32Array:
+        """Reflectance of units on some days, float32 (12, days, U).
+
+        Days are computed together: most of the time goes into calls, not into numbers.
 
         Args:
             units: The units.
-            seasons: Of the day's season and of the next.
-            number: The day since 1970: its rain and haze.
-            today: The same day in its season.
+            seasons: Of the days' season and of the next.
+            days: Days since 1970, all of one season.
         """
-        stands = self._stands(units, seasons, today)
-        rain = draw(hash_of(units.block, np.array(number)), 43)
+        units, seasons = units.repeated(len(days)), (seasons[0].repeated(len(days)), seasons[1].repeated(len(days)))
+        count = units.material.size // len(days)
+        number = np.repeat(np.array(days), count)
+        day = np.repeat(np.array([SeasonDay.of(each, seasons[0].southern).day for each in days], np.float32), count)
+        rain = draw(hash_of(units.block, number), 43)
         where = Surroundings(
             material=units.material,
-            crop=_standing(seasons, today),
+            # Next season's canopy is seen from late autumn on, when this year's is harvested.
+            crop=np.where(day < 305.0, seasons[0].crop, seasons[1].crop),
             brightness=units.brightness,
             wetness=np.maximum(rain * np.float32(1.6) - np.float32(0.6), 0.0).astype(np.float32),
             turbidity=draw(units.entity, 44),
         )
+        stands = self._stands(units, seasons, day)
         # What atmospheric correction leaves over and the view angle adds differs by field and day: about 4 %
         # (Doxani et al. 2018, Remote Sensing 10, ACIX; Roy et al. 2017, RSE 199, BRDF).
-        rest = 1.0 + np.float32(0.04) * bell(hash_of(units.entity, np.array(number)), 45)
-        return np.asarray(reflectance(where, stands) * rest, dtype=np.float32)
+        rest = 1.0 + np.float32(0.04) * bell(hash_of(units.entity, number), 45)
+        return np.asarray(reflectance(where, stands) * rest, dtype=np.float32).reshape(-1, len(days), count)
 
-    def _stands(self, units: Units, seasons: tuple[Season, Season], today: SeasonDay) -> Stand:
-        day = np.full(units.material.shape, today.day, dtype=np.float32)
+    def _stands(self, units: Units, seasons: tuple[Season, Season], day: Float32Array) -> Stand:
         grown = stand(seasons[0].crop, day - _delay(seasons[0], units))
-        if today.day > 200:  # before that nothing of the next season is sown
+        if day.max() > 200.0:  # before that nothing of the next season is sown
             grown = grown.merge(stand(seasons[1].crop, day - np.float32(_DAYS_IN_YEAR) - _delay(seasons[1], units)))
         farmed = units.material == Material.CROP
         wild = wild_leaf_area(units.material, day - seasons[0].late * np.float32(0.6), units.latitude)
@@ -255,18 +274,11 @@ def sunlit(surface: Surface, sun: Sun) -> Float32Array | None:
         towards = bare.slope_east * np.float32(-east) + bare.slope_north * np.float32(-north)
         light = np.clip(1.0 + np.float32(0.6) * tangent * towards, 0.35, 1.5).astype(np.float32)
     overlay = bare.overlay
-    if overlay and overlay.turbines and overlay.shadowed.size:
+    if overlay and overlay.shadows and overlay.shadows.place.size:
         light = np.ones(bare.sites.x.size, dtype=np.float32) if light is None else light
-        turbines, which = overlay.turbines
-        at = overlay.shadowed
-        light[at] *= turbine_shade(turbines, which[at], bare.sites.x[at], bare.sites.y[at], sun, surface.year)
+        overlay.shadows.darken(light, sun, surface.year)
     return light
 
 
 def _delay(season: Season, units: Units) -> Float32Array:
     return np.asarray(season.late + latitude_shift(season.crop, units.latitude), dtype=np.float32)
-
-
-def _standing(seasons: tuple[Season, Season], today: SeasonDay) -> NDArray[np.uint8]:
-    """The crop whose canopy is seen: next year's from late autumn on, when this year's is harvested."""
-    return seasons[0].crop if today.day < 305 else seasons[1].crop
