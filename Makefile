@@ -29,7 +29,7 @@ $(READY): $(LOCK) setup.py rsbot_beam/VERSION
 
 demo: $(READY) ## fetch, transform and write a dataset of the local world into demo/ (under 3 minutes)
 	@rm -rf $(DEMO)
-	$(BIN)/rsbot export --recipe landcover --region 10.00,52.00,10.30,52.18 --year 2023 --output $(DEMO)/landcover --ee_url local
+	$(BIN)/rsbot export --recipe landcover --region 10.00,52.00,10.30,52.18 --period 2023-05-01,2023-09-01 --output $(DEMO)/landcover --ee_url local
 	@echo; echo "Look at $(DEMO)/landcover/preview.png"
 
 test: $(READY) ## all tests (under 12 minutes)

@@ -16,6 +16,10 @@ def names(root: str, files: list[StoredFile]) -> list[str]:
     return [file.path[len(root) + 1 :] for file in files]
 
 
+def listed(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_write_and_read(any_folder: str) -> None:
     path = join(any_folder, "deep", "er", "file.bin")
     storage.write_bytes(path, b"\x00\xff" * 10)
@@ -171,7 +175,7 @@ def test_a_failing_write_leaves_nothing(tmp_path: Path) -> None:
     storage.write_bytes(tmp_path / "file", b"before")
     with pytest.raises((TypeError, MemoryError)):
         storage.write_bytes(tmp_path / "file", NotBytes())  # type: ignore[arg-type]
-    assert os.listdir(tmp_path) == ["file"]
+    assert listed(tmp_path) == ["file"]
     assert storage.read_bytes(tmp_path / "file") == b"before"
 
 
@@ -182,7 +186,7 @@ def test_a_write_to_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         storage.write_bytes(tmp_path / "file", b"x")
-    assert os.listdir(tmp_path) == []
+    assert listed(tmp_path) == []
 
 
 def test_readers_see_the_old_or_the_new_content(tmp_path: Path) -> None:
@@ -231,7 +235,7 @@ def test_remove_leftovers(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "train").write_bytes(b"half")
     assert storage.remove_leftovers(tmp_path) == 2
-    assert os.listdir(tmp_path) == ["file"]
+    assert listed(tmp_path) == ["file"]
     assert storage.remove_leftovers(tmp_path) == 0
 
 

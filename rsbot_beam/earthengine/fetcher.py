@@ -15,12 +15,13 @@ from rsbot_beam.earthengine.answers import error_of
 from rsbot_beam.earthengine.credentials import TokenSource
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.earthengine.pixels import Pixels, extract, parse, request_body
+from rsbot_beam.earthengine.places import Common
 from rsbot_beam.earthengine.quota import Quota
 from rsbot_beam.earthengine.retry import Deadline, Health, Trial
 from rsbot_beam.earthengine.sizes import SizeMemory
 from rsbot_beam.earthengine.source import PixelSource
 from rsbot_beam.earthengine.stats import Stats
-from rsbot_beam.earthengine.tiles import BlockFetch, Common, FailedFetch
+from rsbot_beam.earthengine.tiles import BlockFetch, FailedFetch
 from rsbot_beam.earthengine.transport import Reply, Transport, is_deadline
 from rsbot_beam.errors import (
     AuthenticationError,

@@ -19,6 +19,8 @@ TRUE_COLOUR = (("B4", "B3", "B2"), ("SR_B4", "SR_B3", "SR_B2"), ("R", "G", "B"))
 # Colour of pixels that are not valid, in pictures: unlike anything on the ground.
 INVALID = (1.0, 0.0, 1.0)
 _DPI = 100
+# Side of one patch's picture, in inches.
+_PANEL = 1.35
 
 
 def contact_sheet(patches: Sequence[tuple[str, Patch]], title: str) -> bytes:
@@ -35,7 +37,9 @@ def contact_sheet(patches: Sequence[tuple[str, Patch]], title: str) -> bytes:
     rows = -(-len(patches) // columns)
     layout = patches[0][1].layout
     panels = 2 if layout.label else 1
-    figure = Figure(figsize=(2.1 * columns * panels / 1.6 + 0.3, 2.1 * rows * 0.85 + 1.5), dpi=_DPI, layout="constrained")
+    figure = Figure(
+        figsize=(_PANEL * columns * panels + 0.3, (_PANEL + 0.35) * rows + 0.9), dpi=_DPI, layout="constrained"
+    )
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, columns * panels, squeeze=False)
     for axis in axes.ravel():

@@ -86,6 +86,76 @@ class Say:
 Behave = Callable[[Asked], "Say | None"]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    earth: StubEarth
+
+    def handle_error(self, *args: Any) -> None:
+        """Clients that hang up are what these tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65_536
+    disable_nagle_algorithm = True
+
+    def setup(self) -> None:
+        super().setup()
+        with self.server.earth.lock:
+            self.server.earth.connections += 1
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.earth.lock:
+            asked = Asked(len(self.server.earth.asked), self.path, dict(self.headers), body, time.monotonic())
+            self.server.earth.asked.append(asked)
+            self.server.earth.in_flight += 1
+            self.server.earth.most_in_flight = max(self.server.earth.most_in_flight, self.server.earth.in_flight)
+        try:
+            self.answer(asked, _complaint(asked) or self.server.earth.behave(asked) or Say())
+        except OSError:
+            self.close_connection = True
+        finally:
+            with self.server.earth.lock:
+                self.server.earth.in_flight -= 1
+
+    def answer(self, asked: Asked, say: Say) -> None:
+        if say.latency:
+            self.server.earth.closing.wait(say.latency)
+        if say.fault == "hang":
+            self.server.earth.closing.wait(30)
+        if say.fault in ("reset", "hang"):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.close_connection = True
+            self.connection.close()
+            return
+        body = say.body if say.body is not None else _body(asked, say)
+        self.send_response(say.status)
+        for name, value in say.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.send(body, say.fault)
+
+    def send(self, body: bytes, fault: str) -> None:
+        if fault == "truncate":
+            body, self.close_connection = body[: len(body) // 2], True
+        if fault == "drip":
+            self.close_connection = True
+            for index in range(len(body)):
+                self.wfile.write(body[index : index + 1])
+                self.wfile.flush()
+                if self.server.earth.closing.wait(0.05):
+                    return
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
 class StubEarth:
     """Counts requests, connections and concurrency; answers pixels of `world` unless `behave` says otherwise."""
 
@@ -95,8 +165,8 @@ class StubEarth:
         self.connections = self.in_flight = self.most_in_flight = 0
         self.lock = threading.Lock()
         self.closing = threading.Event()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), _Handler)
+        self.server.earth = self
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.thread.start()
 
@@ -111,69 +181,6 @@ class StubEarth:
         self.closing.set()
         self.server.shutdown()
         self.server.server_close()
-
-
-def _handler(earth: StubEarth) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        wbufsize = 65_536
-        disable_nagle_algorithm = True
-
-        def setup(self) -> None:
-            super().setup()
-            with earth.lock:
-                earth.connections += 1
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            with earth.lock:
-                asked = Asked(len(earth.asked), self.path, dict(self.headers), body, time.monotonic())
-                earth.asked.append(asked)
-                earth.in_flight += 1
-                earth.most_in_flight = max(earth.most_in_flight, earth.in_flight)
-            try:
-                self.answer(asked, _complaint(asked) or earth.behave(asked) or Say())
-            except OSError:
-                self.close_connection = True
-            finally:
-                with earth.lock:
-                    earth.in_flight -= 1
-
-        def answer(self, asked: Asked, say: Say) -> None:
-            if say.latency:
-                earth.closing.wait(say.latency)
-            if say.fault == "hang":
-                earth.closing.wait(30)
-            if say.fault in ("reset", "hang"):
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.close_connection = True
-                self.connection.close()
-                return
-            body = say.body if say.body is not None else _body(asked, say)
-            self.send_response(say.status)
-            for name, value in say.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.send(body, say.fault)
-
-        def send(self, body: bytes, fault: str) -> None:
-            if fault == "truncate":
-                body, self.close_connection = body[: len(body) // 2], True
-            if fault == "drip":
-                self.close_connection = True
-                for index in range(len(body)):
-                    self.wfile.write(body[index : index + 1])
-                    self.wfile.flush()
-                    if earth.closing.wait(0.05):
-                        return
-            self.wfile.write(body)
-            self.wfile.flush()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    return Handler
 
 
 def _complaint(asked: Asked) -> Say | None:

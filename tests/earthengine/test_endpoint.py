@@ -31,7 +31,9 @@ def test_given_values_win_on_loopback() -> None:
     assert (endpoint.credentials, endpoint.project) == ("key.json", "p")
 
 
-@pytest.mark.parametrize("url", ["earthengine.googleapis.com", "ftp://x", "https://", "https://host/v1", "https://a?b=c"])
+@pytest.mark.parametrize(
+    "url", ["earthengine.googleapis.com", "ftp://x", "https://", "https://host/v1", "https://a?b=c"]
+)
 def test_a_url_that_is_none_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="URL"):
         Endpoint(url=url)
@@ -82,7 +84,7 @@ def test_shares_never_add_up_to_more_than_the_budget(requests: int, qps: float, 
             endpoint.share(workers)
         return
     share = endpoint.share(workers)
-    assert 1 <= share.max_requests and share.max_requests * workers <= requests
+    assert share.max_requests >= 1 and share.max_requests * workers <= requests
     assert share.max_qps * workers == pytest.approx(qps)
     assert share.url == endpoint.url
 

@@ -98,7 +98,7 @@ def test_the_servers_wait_counts_into_the_time(health: Health, clock: Clock) -> 
 def test_in_an_outage_attempts_do_not_count_until_the_time_is_over(health: Health, clock: Clock) -> None:
     clock.now += OUTAGE_AFTER + 1
     trial = Trial(health, 900, clock=clock)
-    with pytest.raises(OutageError, match="has not answered for .* minutes.*boom.*what is stored is kept") as caught:
+    with pytest.raises(OutageError, match=r"has not answered for .* minutes.*boom.*what is stored is kept") as caught:
         for _ in range(10_000):
             clock.now += run(trial, clock, TransientError("boom", 503), took=5)
     assert trial.asked > MAX_ATTEMPTS

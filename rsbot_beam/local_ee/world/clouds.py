@@ -26,7 +26,8 @@ _CIRRUS_WEIGHTS = (0.8, 0.5, 0.25)
 _CIRRUS_LEVEL = 0.9  # standardised noise: veils on a sixth of the days
 _CIRRUS_OPACITY = 0.22  # a standard deviation above that level
 _CLOUD_HEIGHT = 1000.0  # metres: low water clouds, the ones that throw shadows
-_OPAQUE = 2.2  # opacity for one standard deviation above the level
+_OPAQUE = 3.0  # opacity for one standard deviation above the level
+_RAGGED = 0.02  # standardised: how much the grain of some pixels frays the edges
 _MOST_OPAQUE = 0.985
 _SAMPLES = 9  # places along each side of a cell at which its cloud cover is estimated
 
@@ -101,7 +102,7 @@ class Clouds:
         if prepared.mesh.dense and not (nodes > -0.15).any():
             return None
         low, high = prepared.mesh.interpolate(nodes)
-        edge = np.float32(0.05) * prepared.detail
+        edge = np.float32(_RAGGED) * prepared.detail
         opacity = np.clip(np.float32(_OPAQUE) * (low + edge), 0.0, _MOST_OPAQUE).astype(np.float32)
         cirrus = np.clip(np.float32(_CIRRUS_OPACITY) * high, 0.0, 0.4).astype(np.float32)
         caster = self._casting(prepared, nodes, number, sun)

@@ -233,8 +233,8 @@ def _build_towns(cover: NDArray[np.uint8], material: NDArray[np.uint8], entity: 
     lot = hash_of(block, np.floor(along / _LOT), np.floor(across / _LOT))
     share = np.array([_BUILT_SHARE[suburb] for suburb in _SUBURBS], dtype=np.float32)
     built = draw(lot, 24) < share[cover[town] - Cover.OPEN_SPACE]
-    roofs = np.array([Material.DARK_ROOF, Material.RED_ROOF, Material.RED_ROOF, Material.BRIGHT_ROOF], dtype=np.uint8)
-    roof = roofs[(draw(lot, 25) * np.float32(4.0)).astype(np.int64)]
+    roofs = np.array([Material.RED_ROOF] * 5 + [Material.DARK_ROOF] * 4 + [Material.BRIGHT_ROOF], dtype=np.uint8)
+    roof = roofs[(draw(lot, 25) * np.float32(roofs.size)).astype(np.int64)]
     found = np.where(street, np.uint8(Material.ASPHALT), np.where(built, roof, np.uint8(Material.GRASS)))
     material[town] = found
     # One entity for each material of a block: lots of their own would make every pixel an entity.

@@ -95,6 +95,11 @@ class Landscape:
             key, lambda: (self.surfaces.season(units, year, southern), self.surfaces.season(units, year + 1, southern))
         )
 
+    def echoes(self, grid: PixelGrid, kept: Kept, number: int) -> Float32Array:
+        """Radar backscatter of a surface's units on a day in VV and VH, dB, float32 (2, U)."""
+        year = SeasonDay.of(number, kept.sites.cell.southern).year
+        return self.surfaces.echoes(kept.surface.units, self.seasons(grid, kept, year), [number])[:, 0]
+
     def colours(self, grid: PixelGrid, kept: Kept, number: int) -> Float32Array:
         """Reflectance of a surface's units on a day, float32 (12, U)."""
         southern = kept.sites.cell.southern
@@ -103,8 +108,8 @@ class Landscape:
         # Sentinel-2 comes back every five days: the days that a composite will ask for next are computed with this one.
         batch = _BATCH if units.material.size * _BATCH < _BATCH_VALUES else 1
         first = number - number // _REPEAT_DAYS % batch * _REPEAT_DAYS
-        days = [day for day in range(first, first + batch * _REPEAT_DAYS, _REPEAT_DAYS)]
-        days = [day for day in days if SeasonDay.of(day, southern).year == year]
+        passes = range(first, first + batch * _REPEAT_DAYS, _REPEAT_DAYS)
+        days = [day for day in passes if SeasonDay.of(day, southern).year == year]
         key = (grid, kept.sites.cell, kept.surface.year, days[0], days[-1])
         table = self._colours.get(key, lambda: self.surfaces.colours(units, self.seasons(grid, kept, year), days))
         return table[:, days.index(number)]

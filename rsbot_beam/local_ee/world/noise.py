@@ -21,6 +21,7 @@ EARTH_RADIUS = 6_371_000.0  # metres, mean radius (IUGG); the globe of the noise
 # Value noise of one octave, uniform at its nodes, has this standard deviation in the mean over places: 1/sqrt(12) at a
 # node times 26/35, the mean of the smoothstep weights' sum of squares, in each dimension's square root.
 _OCTAVE_STD = 12.0**-0.5 * (26.0 / 35.0)
+_GOLDEN_ANGLE = np.pi * (3.0 - 5.0**0.5)
 # A dense table of nodes pays while it is not much larger than the four corners of every pixel.
 _DENSE_LIMIT = 4
 
@@ -48,7 +49,10 @@ def plane_noise(keys: Sequence[int], wavelengths: Sequence[float], x: FloatArray
     """
     spacing = np.asarray(wavelengths, dtype=np.float64)[:, None]
     key = np.asarray(keys, dtype=np.uint64)[:, None]
-    u, v = x / spacing, y / spacing
+    # Every octave's lattice is turned by another angle (the golden one): aligned lattices show as a grain of the land.
+    angle = np.arange(len(keys))[:, None] * _GOLDEN_ANGLE
+    u = (x * np.cos(angle) + y * np.sin(angle)) / spacing
+    v = (y * np.cos(angle) - x * np.sin(angle)) / spacing
     i, j = np.floor(u), np.floor(v)
     wu, wv = _smooth(u - i), _smooth(v - j)
     left, bottom = i.astype(np.int64), j.astype(np.int64)

@@ -108,7 +108,7 @@ class Sentinel2:
     def index(self, cell: Cell, number: int) -> str:
         """`system:index` of a cell's image on a day, such as `20230601T101031_20230601T101035_T33UVP`."""
         seconds = pass_time(cell, number) // 1000 % 86_400
-        start, end = f"{_clock(seconds)}", f"{_clock((seconds + 4) % 86_400)}"
+        start, end = f"{clock(seconds)}", f"{clock((seconds + 4) % 86_400)}"
         day = day_of(number).strftime("%Y%m%d")
         return f"{day}T{start}_{day}T{end}_T{cell.name}{self._square(cell)}"
 
@@ -280,7 +280,8 @@ def in_time(time: int, start_ms: int | None, end_ms: int | None) -> bool:
     return (start_ms is None or time >= start_ms) and (end_ms is None or time < end_ms)
 
 
-def _clock(seconds: int) -> str:
+def clock(seconds: int) -> str:
+    """Time of day as HHMMSS."""
     return f"{seconds // 3600:02d}{seconds // 60 % 60:02d}{seconds % 60:02d}"
 
 

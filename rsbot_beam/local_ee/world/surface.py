@@ -21,6 +21,7 @@ from rsbot_beam.local_ee.world.noise import FloatArray, globe_noise
 from rsbot_beam.local_ee.world.overlay import Overlay, lay
 from rsbot_beam.local_ee.world.parcels import Tessellation
 from rsbot_beam.local_ee.world.phenology import Stand, latitude_shift, stand, wild_leaf_area
+from rsbot_beam.local_ee.world.radar import backscatter
 from rsbot_beam.local_ee.world.relief import Relief
 from rsbot_beam.local_ee.world.spectra import Surroundings, reflectance
 from rsbot_beam.local_ee.world.structures import Structures
@@ -226,6 +227,20 @@ class Surfaces:
             seasons: Of the days' season and of the next.
             days: Days since 1970, all of one season.
         """
+        where, stands = self._plants(units, seasons, days)
+        # What atmospheric correction leaves over and the view angle adds differs by field and day: about 4 %
+        # (Doxani et al. 2018, Remote Sensing 10, ACIX; Roy et al. 2017, RSE 199, BRDF).
+        each = hash_of(units.entity, np.array(days)[:, None])
+        rest = 1.0 + np.float32(0.04) * bell(each, 45).ravel()
+        return np.asarray(reflectance(where, stands) * rest, dtype=np.float32).reshape(-1, *each.shape)
+
+    def echoes(self, units: Units, seasons: tuple[Season, Season], days: Sequence[int]) -> Float32Array:
+        """Radar backscatter (dB) of units on some days in VV and VH, float32 (2, days, U); arguments as of `colours`."""
+        where, stands = self._plants(units, seasons, days)
+        return backscatter(where, stands).reshape(2, len(days), -1)
+
+    def _plants(self, units: Units, seasons: tuple[Season, Season], days: Sequence[int]) -> tuple[Surroundings, Stand]:
+        """Soils and plants of units on some days, one day after the other: (days * U,)."""
         units, seasons = units.repeated(len(days)), (seasons[0].repeated(len(days)), seasons[1].repeated(len(days)))
         count = units.material.size // len(days)
         number = np.repeat(np.array(days), count)
@@ -239,11 +254,7 @@ class Surfaces:
             wetness=np.maximum(rain * np.float32(1.6) - np.float32(0.6), 0.0).astype(np.float32),
             turbidity=draw(units.entity, 44),
         )
-        stands = self._stands(units, seasons, day)
-        # What atmospheric correction leaves over and the view angle adds differs by field and day: about 4 %
-        # (Doxani et al. 2018, Remote Sensing 10, ACIX; Roy et al. 2017, RSE 199, BRDF).
-        rest = 1.0 + np.float32(0.04) * bell(hash_of(units.entity, number), 45)
-        return np.asarray(reflectance(where, stands) * rest, dtype=np.float32).reshape(-1, len(days), count)
+        return where, self._stands(units, seasons, day)
 
     def _stands(self, units: Units, seasons: tuple[Season, Season], day: Float32Array) -> Stand:
         grown = stand(seasons[0].crop, day - _delay(seasons[0], units))

@@ -88,6 +88,11 @@ class Grain:
             values[row] *= np.take(self._noise[band], index)
         values -= floor
 
+    def speckle(self, sites: Sites, number: int, plane: int) -> Float32Array:
+        """Standardised noise of a day that is new in every pixel and plane (0..11), float32 (N,)."""
+        noise = np.take(self._noise[plane], self.index(sites, number))
+        return np.asarray((noise - np.float32(1.0)) / np.float32(_RELATIVE_NOISE), dtype=np.float32)
+
     def detail(self, sites: Sites) -> Float32Array:
         """Standardised grain of a few pixels' size for things in the sky, float32 (N,)."""
         index = np.mod(sites.rows, _LONG_PERIOD) * _LONG_PERIOD + np.mod(sites.columns, _LONG_PERIOD)

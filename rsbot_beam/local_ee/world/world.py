@@ -13,7 +13,9 @@ from rsbot_beam.local_ee.world.assets import Source
 from rsbot_beam.local_ee.world.cloud_score import CloudScore
 from rsbot_beam.local_ee.world.landscape import Landscape
 from rsbot_beam.local_ee.world.maps import CroplandDataLayer, WorldCover
+from rsbot_beam.local_ee.world.naip import Naip
 from rsbot_beam.local_ee.world.plants import SOLAR_PLANTS, WIND_TURBINES, Feature, solar_plants, wind_turbines
+from rsbot_beam.local_ee.world.sentinel1 import Sentinel1
 from rsbot_beam.local_ee.world.sentinel2 import Sentinel2
 from rsbot_beam.local_ee.world.terrain import Srtm
 
@@ -33,9 +35,11 @@ class World:
         sources: tuple[Source, ...] = (
             sentinel2,
             CloudScore(sentinel2, landscape),
+            Sentinel1(landscape),
             CroplandDataLayer(seed, landscape),
             WorldCover(landscape),
             Srtm(landscape),
+            Naip(landscape),
         )
         surfaces = landscape.surfaces
         self._tables: dict[str, Callable[[BBox | None], Iterator[Feature]]] = {
