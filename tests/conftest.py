@@ -109,7 +109,7 @@ def gcs_server(google_credentials: str) -> Iterator[str]:
 
     STORAGE_EMULATOR_HOST and the credentials stay set until the end of the session, as clients keep them.
     """
-    from gcp_storage_emulator.server import create_server
+    from gcp_storage_emulator.server import create_server  # type: ignore[import-untyped]
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -204,8 +204,9 @@ def lengths_of_functions(path: Path) -> list[tuple[str, int]]:
 def test_modules_and_mains_are_small() -> None:
     too_long = []
     for path in sources():
-        limit = LONGEST_MAIN if path.parent.name == "pipelines" else LONGEST_MODULE
-        length = len(path.read_text(encoding="utf-8").splitlines())
+        text = path.read_text(encoding="utf-8")
+        is_main = path.parent.name == "pipelines" and "\ndef main(" in text
+        limit, length = LONGEST_MAIN if is_main else LONGEST_MODULE, len(text.splitlines())
         too_long += [f"{path.relative_to(ROOT)}: {length} lines, at most {limit}"] if length > limit else []
     assert not too_long, "\n".join(too_long)
 

@@ -82,8 +82,10 @@ def check_source(source: PixelSource, image: ee.Image) -> None:
             f"the recipe's image has no band {', '.join(missing)}; it has {', '.join(found) or 'none'}: correct the "
             "names in `bands`, or select and rename the image's bands"
         )
-    for band in source.data_bands:
-        _check_type(band, found[band.name])
+    arrays = [band.name for band in source.data_bands if found[band.name].get("dimensions")]
+    if arrays:
+        raise RecipeError(f"bands {arrays} hold arrays: flatten them with arrayFlatten or arrayGet")
+    _warn_of_clamping(source, found)
 
 
 def _check_names(bands: Sequence[FetchBand]) -> None:
@@ -141,19 +143,28 @@ def _serialise(image: ee.Image) -> str:
     return text
 
 
-def _check_type(band: FetchBand, data_type: Mapping[str, Any]) -> None:
-    if data_type.get("dimensions"):
-        raise RecipeError(f"band {band.name!r} holds arrays: flatten it with arrayFlatten or arrayGet")
-    low, high = data_type.get("min"), data_type.get("max")
-    if data_type.get("precision") != "int" or low is None or high is None or band.dtype.startswith("float"):
-        return
-    info = np.iinfo(band.dtype)
-    if low < info.min or high > info.max:
+def _warn_of_clamping(source: PixelSource, data_types: Mapping[str, Mapping[str, Any]]) -> None:
+    """Warn where a whole number is declared much narrower than it is.
+
+    Earth Engine widens the declared range with every operation, so twice the range says nothing.
+    """
+    narrow = []
+    for band in source.data_bands:
+        low, high = (data_types[band.name].get(end) for end in ("min", "max"))
+        whole = data_types[band.name].get("precision") == "int" and np.dtype(band.dtype).kind in "iu"
+        if whole and low is not None and high is not None and high - low > 2 * _width(band.dtype) + 2:
+            narrow.append(f"{band.name} ({low:.0f}..{high:.0f}, declared {band.dtype})")
+    if narrow:
         warnings.warn(
-            f"band {band.name!r} can hold {low:.0f}..{high:.0f}, beyond {band.dtype}: Earth Engine clamps what does "
-            "not fit. Declare a wider dtype, or cast in the recipe if that is meant",
+            f"bands can hold numbers that do not fit and will be clamped: {', '.join(narrow)}. Declare a wider dtype, or "
+            "cast them in the recipe if that is meant",
             stacklevel=3,
         )
+
+
+def _width(dtype: str) -> int:
+    info = np.iinfo(dtype)
+    return int(info.max) - int(info.min)
 
 
 def _translated(error: ee.EEException) -> Exception:

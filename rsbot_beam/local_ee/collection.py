@@ -128,6 +128,12 @@ class Collection:
 
         return Collection(source, of_images=self.of_images)
 
+    def with_properties(self, properties: Mapping[str, Any]) -> Collection:
+        """The same elements with other properties of the collection itself."""
+        same = Collection(self._source, of_images=self.of_images, properties=properties, find=self.find)
+        same.id = self.id
+        return same
+
     def derive(
         self, source: Callable[[BBox | None], Iterable[Element]], find: Callable[[str], Element | None] | None = None
     ) -> Collection:

@@ -59,9 +59,9 @@ def to_geometry(value: Any, environment: Environment | None = None) -> Geometry:
     raise TypeError("Geometry")
 
 
-def to_element(value: Any, environment: Environment) -> Image | Feature:  # noqa: ANN401 - any graph value
-    """An image or feature; a geometry as a feature."""
-    if isinstance(value, (Image, Feature)):
+def to_element(value: Any, environment: Environment) -> Image | Feature | Collection:  # noqa: ANN401 - any graph value
+    """An image, feature or collection, which all have properties; a geometry as a feature."""
+    if isinstance(value, (Image, Feature, Collection)):
         return value
     if isinstance(value, Geometry):
         return Feature(value)

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Sequence
-from pathlib import Path
 
-from apache_beam.options.pipeline_options import (
-    DebugOptions,
-    DirectOptions,
-    PipelineOptions,
-    SetupOptions,
-    StandardOptions,
-    WorkerOptions,
-)
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
 
-from rsbot_beam.errors import InputError
+from rsbot_beam.runs.dataflow import is_dataflow, max_processes, set_defaults
 
 # `DirectRunner` of Beam 2.77 first tries to download another engine; this one is in the package.
 LOCAL_RUNNER = "FnApiRunner"
 LOCAL_RUNNERS = (LOCAL_RUNNER, "DirectRunner", "SwitchingDirectRunner", "BundleBasedDirectRunner", "PrismRunner")
-SETUP_FILE = Path(__file__).parents[2] / "setup.py"
-# Fetching waits for the network: small machines. Dataflow starts one process for each of a machine's vCPUs.
-DATAFLOW_MACHINE = "n1-standard-2"
-# GB: the image with the dependencies takes 15, raw shards pass through memory.
-DATAFLOW_DISK = 30
+# Beam takes runners in any case, with or without the word at their end, and with their module in front.
+_LOCAL_NAMES = {name.lower().removesuffix("runner") for name in LOCAL_RUNNERS}
 
 
 def pipeline_options(flags: Sequence[str], max_requests: int) -> PipelineOptions:
@@ -35,55 +24,35 @@ def pipeline_options(flags: Sequence[str], max_requests: int) -> PipelineOptions
         max_requests: Requests in flight of the whole job; there is no use for more processes.
 
     Raises:
-        InputError: The package cannot be sent to Dataflow's workers.
+        InputError: The package cannot be sent to Dataflow's workers, or they cannot be counted.
     """
     options = PipelineOptions(list(flags))
     standard = options.view_as(StandardOptions)
     standard.runner = standard.runner or LOCAL_RUNNER
     if is_dataflow(options):
-        _dataflow_defaults(options, max_requests)
+        set_defaults(options, max_requests)
     return options
-
-
-def _dataflow_defaults(options: PipelineOptions, max_requests: int) -> None:
-    setup, worker = options.view_as(SetupOptions), options.view_as(WorkerOptions)
-    if not (setup.setup_file or setup.extra_packages or worker.sdk_container_image):
-        if not SETUP_FILE.is_file():
-            raise InputError(
-                "Dataflow's workers need this package: start from a checkout of the repository, or give --setup_file, "
-                "--extra_package or --sdk_container_image"
-            )
-        setup.setup_file = str(SETUP_FILE)
-    worker.machine_type = worker.machine_type or DATAFLOW_MACHINE
-    worker.disk_size_gb = worker.disk_size_gb or DATAFLOW_DISK
-    if not worker.max_num_workers:
-        most = max(1, max_requests // processes_per_machine(options))
-        worker.max_num_workers = max(most, worker.num_workers or 0)
-
-
-def is_dataflow(options: PipelineOptions) -> bool:
-    """Whether the pipeline is for Dataflow."""
-    return "dataflow" in str(options.view_as(StandardOptions).runner).lower()
 
 
 def is_local(options: PipelineOptions) -> bool:
     """Whether the pipeline runs on this machine, in this process or its children."""
-    return str(options.view_as(StandardOptions).runner).rsplit(".", 1)[-1] in LOCAL_RUNNERS
+    name = str(options.view_as(StandardOptions).runner).rsplit(".", 1)[-1]
+    return name.lower().removesuffix("runner") in _LOCAL_NAMES
 
 
-def processes_per_machine(options: PipelineOptions) -> int:
-    """Python processes that Dataflow starts on one machine: one for each vCPU, which machine types end in."""
-    if options.view_as(DebugOptions).lookup_experiment("no_use_multiple_sdk_containers"):
-        return 1
-    found = re.search(r"-(\d+)(?:-\d+)?$", options.view_as(WorkerOptions).machine_type or "")
-    return int(found.group(1)) if found else 1
+def is_one_process(options: PipelineOptions) -> bool:
+    """Whether all work is done in this process, which then sees how far it is."""
+    return is_local(options) and options.view_as(DirectOptions).direct_running_mode != "multi_processing"
 
 
 def worker_processes(options: PipelineOptions) -> int:
     """Processes that fetch at the same time, at most: they share the quota by this number."""
     if is_dataflow(options):
-        return int(options.view_as(WorkerOptions).max_num_workers or 1) * processes_per_machine(options)
+        return max_processes(options)
+    if is_one_process(options):
+        return 1
     if is_local(options):
-        direct = options.view_as(DirectOptions)
-        return direct.direct_num_workers or 1 if direct.direct_running_mode == "multi_processing" else 1
-    return max(1, int(options.get_all_options().get("parallelism") or 1))
+        # 0 means one for each core, as in Beam's FnApiRunner.
+        return options.view_as(DirectOptions).direct_num_workers or os.cpu_count() or 1
+    parallelism = int(options.get_all_options().get("parallelism") or 1)
+    return max(1, parallelism, options.view_as(PortableOptions).sdk_worker_parallelism or 1)

@@ -21,9 +21,10 @@ from rsbot_beam.learning.examples import RECEIPTS, ExamplesSettings, Tallies, pl
 from rsbot_beam.learning.features import feature_spec, feature_table
 from rsbot_beam.learning.preprocessing import make_preprocessing_fn
 from rsbot_beam.learning.transform_fn import TransformFn
-from rsbot_beam.runs.beam_options import is_dataflow, is_local
+from rsbot_beam.runs.beam_options import is_local
+from rsbot_beam.runs.dataflow import is_dataflow
+from rsbot_beam.runs.launch import progress, run_pipeline
 from rsbot_beam.runs.plan import ExportPlan
-from rsbot_beam.runs.progress_line import progress_line
 from rsbot_beam.runs.steps import TOTALS
 from rsbot_beam.transforms.analyze import AnalyzePatches
 from rsbot_beam.transforms.examples import WriteExamples, read_totals

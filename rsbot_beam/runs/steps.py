@@ -12,8 +12,9 @@ from rsbot_beam import storage
 from rsbot_beam.data.shards import Tally
 from rsbot_beam.errors import DatasetError, LostTilesError
 from rsbot_beam.runs.beam_options import worker_processes
+from rsbot_beam.runs.dataflow import is_only_described
+from rsbot_beam.runs.launch import progress, run_pipeline
 from rsbot_beam.runs.plan import ExportPlan, block_bytes
-from rsbot_beam.runs.progress_line import progress_line
 from rsbot_beam.transforms.enumerate import EnumerateShards
 from rsbot_beam.transforms.fetch import FetchPatches
 from rsbot_beam.transforms.raw import WriteRawShards, WriteTotals, read_totals
@@ -28,17 +29,19 @@ def fetch_step(plan: ExportPlan, options: PipelineOptions) -> Tally:
     Raises:
         LostTilesError: The runner lost elements.
         EarthEngineError: The run was stopped.
+        JobDescribed: The job was not to be run now.
     """
     totals = storage.join(plan.config.output, TOTALS, "fetch.json")
     storage.remove(totals)
     asked = plan.cover.count()
-    with progress_line("fetch", asked, "tiles"):
-        pipeline = beam.Pipeline(options=options)
-        build_fetch(pipeline, plan, options, totals)
-        pipeline.run().wait_until_finish()
+    with progress("fetch", asked, "tiles", options):
+        run_pipeline("fetch", options, lambda pipeline: build_fetch(pipeline, plan, options, totals))
     if not storage.exists(totals):
         raise LostTilesError(f"the fetch pipeline ended without its totals ({totals}): start the same command again")
-    tally = read_totals(totals)
+    return _all_accounted_for(read_totals(totals), asked)
+
+
+def _all_accounted_for(tally: Tally, asked: int) -> Tally:
     if tally.tiles != asked:
         raise LostTilesError(
             f"{asked} tiles were asked for, but {tally.stored} stored + {tally.empty} empty + {tally.dead} dead letters "
@@ -55,7 +58,8 @@ def build_fetch(pipeline: beam.Pipeline, plan: ExportPlan, options: PipelineOpti
         layout=plan.layout,
         root=plan.config.output,
         block_bytes=block_bytes(plan.config),
-        resume=bool(plan.store.files()),
+        # A template may be started many times, and finds what the times before have stored.
+        resume=is_only_described(options) or bool(plan.store.files()),
     )
     (
         pipeline
@@ -77,8 +81,9 @@ def fetched_before(plan: ExportPlan) -> Tally:
 
     Raises:
         DatasetError: The fetch was not finished.
+        LostTilesError: It lost tiles, which nobody may have checked yet: a template's job runs without this program.
     """
     totals = storage.join(plan.config.output, TOTALS, "fetch.json")
     if not storage.exists(totals):
         raise DatasetError(f"{plan.config.output} is not fetched to its end: add the step fetch")
-    return read_totals(totals)
+    return _all_accounted_for(read_totals(totals), plan.cover.count())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from rsbot_beam.data.bands import Layout
+from rsbot_beam.data.bands import Band, Layout
 from rsbot_beam.data.patch import Patch, stack_fetched
 from rsbot_beam.geometry import TileKey
 
@@ -56,8 +56,6 @@ def test_invalid_pixels_become_zero(
 
 
 def test_valid_nan_stays(layout: Layout, make_key: Callable[..., TileKey]) -> None:
-    from rsbot_beam.data.bands import Band
-
     one = Layout((Band("x", "float32"),))
     values = {"x": np.array([[np.nan, 1], [2, 3]], np.float32)}
     patch = stack_fetched(make_key(size=2), one, values, {"x": np.ones((2, 2), bool)})
@@ -66,7 +64,7 @@ def test_valid_nan_stays(layout: Layout, make_key: Callable[..., TileKey]) -> No
 
 
 def test_pixels_of_a_view_are_contiguous(layout: Layout, make_key: Callable[..., TileKey]) -> None:
-    """Tiles are cut from blocks as views: what is kept must not keep the block."""
+    """Tiles are cut from blocks as views; checksums and Arrow take bytes in C order."""
     block = np.arange(32 * 32).reshape(32, 32)
     values = {item.name: block[8:16, 8:16].astype(item.band.dtype, order="F") for item in layout.fetched()}
     patch = stack_fetched(make_key(), layout, values, {name: np.ones((8, 8), bool) for name in values})

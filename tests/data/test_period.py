@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 
 import pytest
 from hypothesis import given
@@ -53,7 +54,7 @@ def test_intervals_partition_the_period(period: Period, length: int | None) -> N
     pieces = period.intervals(length)
     assert pieces[0].start == period.start
     assert pieces[-1].end == period.end
-    assert all(a.end == b.start for a, b in zip(pieces, pieces[1:], strict=False))
+    assert all(a.end == b.start for a, b in itertools.pairwise(pieces))
     if length:
         assert {(piece.end - piece.start).days for piece in pieces[:-1]} <= {length}
     else:

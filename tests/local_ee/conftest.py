@@ -138,6 +138,9 @@ class Earth:
     engine: LocalEarthEngine
     url: str
     root: str = "projects/sample-project/assets/"
+    UTM = UTM
+    GEO = GEO
+    SOUTH = SOUTH
 
     def image(self, name: str = "utm"):
         return ee.Image(self.root + name)
@@ -146,6 +149,14 @@ class Earth:
         """Pixels of an image as the client gets them."""
         request = {"expression": image, "fileFormat": "NUMPY_NDARRAY", "grid": grid or utm_grid(), **more}
         return ee.data.computePixels(request)
+
+    def make_grid(self, crs: str, transform: Affine, width: int, height: int) -> dict:
+        """A request's grid."""
+        return make_grid(crs, transform, width, height)
+
+    def utm_grid(self, *window: int) -> dict:
+        """A request's grid on the UTM raster: column, row, width, height."""
+        return utm_grid(*window)
 
     def band(self, image, grid: dict | None = None) -> np.ndarray:
         """The first band's pixels."""

@@ -10,7 +10,6 @@ import pytest
 import rasterio
 
 
-
 def test_select_by_name_pattern_and_index(earth, samples):
     image = earth.image()
     assert earth.pixels(image.select(["B3", "B1"])).dtype.names == ("B3", "B1")
@@ -66,7 +65,7 @@ def test_masked_pixels_are_zero_and_mask_says_where(earth, samples):
 
 def test_unmask_keeps_the_footprint_unless_told_otherwise(earth, samples):
     image = earth.image().select("B1")
-    over_the_edge = utm_grid(-20, -10, 60, 50)
+    over_the_edge = earth.utm_grid(-20, -10, 60, 50)
     inside = earth.band(image.unmask(7), over_the_edge)
     assert (inside[:10] == 0).all()
     assert (inside[:, :20] == 0).all()
@@ -141,7 +140,7 @@ def test_constants_have_their_own_range(earth):
 
 
 def test_pixel_lon_lat_and_coordinates(earth):
-    found = earth.pixels(ee.Image.pixelLonLat(), make_grid(*GEO, 30, 20))
+    found = earth.pixels(ee.Image.pixelLonLat(), earth.make_grid(*earth.GEO, 30, 20))
     np.testing.assert_allclose(found["longitude"][0], 15.001 + 0.0002 * (np.arange(30) + 0.5))
     np.testing.assert_allclose(found["latitude"][:, 0], 45.152 - 0.0001 * (np.arange(20) + 0.5))
     place = earth.pixels(ee.Image.pixelCoordinates(ee.Projection("EPSG:32633")))
@@ -150,15 +149,15 @@ def test_pixel_lon_lat_and_coordinates(earth):
 
 def test_pixel_area(earth):
     np.testing.assert_allclose(earth.band(ee.Image.pixelArea()), 100, rtol=0.005)
-    degrees = earth.band(ee.Image.pixelArea(), make_grid("EPSG:4326", GEO[1], 3, 3))
+    degrees = earth.band(ee.Image.pixelArea(), earth.make_grid("EPSG:4326", earth.GEO[1], 3, 3))
     np.testing.assert_allclose(degrees, 0.0002 * 0.0001 * 111195**2 * np.cos(np.radians(45.152)), rtol=0.01)
 
 
 def test_random_depends_on_place_and_seed_only(earth):
-    whole = earth.band(ee.Image.random(3), utm_grid(0, 0, 40, 40))
-    part = earth.band(ee.Image.random(3), utm_grid(10, 5, 20, 20))
+    whole = earth.band(ee.Image.random(3), earth.utm_grid(0, 0, 40, 40))
+    part = earth.band(ee.Image.random(3), earth.utm_grid(10, 5, 20, 20))
     np.testing.assert_array_equal(whole[5:25, 10:30], part)
-    assert not (whole == earth.band(ee.Image.random(4), utm_grid(0, 0, 40, 40))).any()
+    assert not (whole == earth.band(ee.Image.random(4), earth.utm_grid(0, 0, 40, 40))).any()
     assert 0 <= whole.min() < 0.1
     assert 0.9 < whole.max() < 1
     assert abs(whole.mean() - 0.5) < 0.05
@@ -175,11 +174,11 @@ def test_clip_takes_pixel_centres(earth, samples):
 def test_geotiff_of_masked_pixels(earth, samples):
     image = earth.image().select("B1")
     for build, fill in ((image, 0), (image.toInt16(), -32768), (image.toFloat(), -np.inf)):
-        body = ee.data.computePixels({"expression": build, "fileFormat": "GEO_TIFF", "grid": utm_grid()})
+        body = ee.data.computePixels({"expression": build, "fileFormat": "GEO_TIFF", "grid": earth.utm_grid()})
         with rasterio.open(io.BytesIO(body)) as source:
             values = source.read(1)
             assert source.crs.to_epsg() == 32633
-            assert source.transform == UTM[1]
+            assert source.transform == earth.UTM[1]
             assert source.descriptions == ("B1",)
         valid = samples.utm[0, :60, :70] > 0
         np.testing.assert_array_equal(values[valid], samples.utm[0, :60, :70][valid])

@@ -31,6 +31,8 @@ def changed(element: Element, change: Any) -> Element:  # noqa: ANN401 - a funct
     """The element with properties changed by a function."""
     if isinstance(element, Image):
         return element.with_properties(lambda: change(element.properties))
+    if isinstance(element, Collection):
+        return element.with_properties(change(element.properties))
     return replace(element, properties=change(element.properties))
 
 
@@ -138,12 +140,6 @@ def select(
 def element_id(element: Feature) -> str | None:
     """Its id."""
     return element.id
-
-
-@function("Collection.get")
-def collection_get(collection: Collection, property: str) -> Any:  # noqa: ANN401 - property value
-    """A property of the collection itself."""
-    return collection.properties.get(property)
 
 
 @function("If")

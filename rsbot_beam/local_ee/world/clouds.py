@@ -21,6 +21,7 @@ NODE_SPACING = 160.0  # metres
 _MARGIN = 8  # nodes: shadows fall at most so far
 _WAVELENGTHS = (1200e3, 350e3, 110e3, 35e3, 10e3, 3500.0, 1400.0, 600.0)
 _WEIGHTS = (0.75, 0.5, 0.35, 0.28, 0.22, 0.18, 0.14, 0.10)
+_SPELL_DAYS, _SPELL_WAVELENGTH, _SPELL_WEIGHT = 30, 700e3, 0.6  # bright and dull months of a region
 _CIRRUS_WAVELENGTHS = (500e3, 60e3, 9e3)
 _CIRRUS_WEIGHTS = (0.8, 0.5, 0.25)
 _CIRRUS_LEVEL = 0.9  # standardised noise: veils on a sixth of the days
@@ -86,6 +87,8 @@ class Clouds:
         keys = [salt(self._seed, "clouds", cell.zone, number, k) for k in range(len(_WAVELENGTHS))]
         veils = [salt(self._seed, "cirrus", cell.zone, number, k) for k in range(len(_CIRRUS_WAVELENGTHS))]
         noise = plane_noise(keys + veils, _WAVELENGTHS + _CIRRUS_WAVELENGTHS, x, y)
+        spell = salt(self._seed, "spell", cell.zone, number // _SPELL_DAYS)
+        level = level + np.float32(_SPELL_WEIGHT) * plane_noise([spell], [_SPELL_WAVELENGTH], x, y)[0]
         low = weighted_sum(noise[: len(_WEIGHTS)], _WEIGHTS) + level + _seasonal(cell, number)
         high = weighted_sum(noise[len(_WEIGHTS) :], _CIRRUS_WEIGHTS) - np.float32(_CIRRUS_LEVEL)
         return np.stack([low, high]).astype(np.float32)

@@ -62,7 +62,7 @@ class Material(IntEnum):
 _LAKE_LEVEL = 2.05
 _SHORE_LEVEL = 1.93
 _TOWN_LEVELS = (1.75, 1.95, 2.2, 2.5)
-_FOREST_LEVEL = 0.75
+_FOREST_LEVEL = 1.2
 _RIVER_HALF_WIDTH = 0.004  # standardised noise: 20 to 40 m at the usual slope of 2e-4 a metre
 _ROAD_HALF_WIDTH = 5.0  # metres
 _MARGIN_WIDTH = 6.0  # metres of grass along a field's border

@@ -30,7 +30,7 @@ from rsbot_beam.local_ee.world.turbines import WindParks
 from rsbot_beam.local_ee.world.zones import Cell, Sites, lonlat
 
 _CHUNK = 1 << 16  # places computed at once: bounds the memory of the noise's octaves
-_SOWING_DAYS = 8.0  # standard deviation of sowing dates between fields: 15 days on both sides cover 19 of 20 fields
+_SOWING_DAYS = 7.0  # standard deviation of sowing dates between fields: 15 days on both sides cover nearly all
 _WEATHER_DAYS = 5.0  # standard deviation of a year's and region's lead or lag (Menzel et al. 2006, GCB 12)
 _WEATHER_WAVELENGTH = 600e3  # metres: size of the regions that share a year's weather
 _DAYS_IN_YEAR = 365.25

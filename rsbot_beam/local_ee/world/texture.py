@@ -32,9 +32,9 @@ _ROUGHNESS = dict.fromkeys(Material, 0.08) | {
     Material.DARK_ROOF: 0.15,
     Material.RED_ROOF: 0.15,
     Material.BRIGHT_ROOF: 0.15,
-    Material.GRASS: 0.09,
+    Material.GRASS: 0.13,
     Material.PANEL: 0.07,
-    Material.CROP: 0.07,
+    Material.CROP: 0.13,
 }
 _ROUGHNESS_TABLE = np.array([_ROUGHNESS[material] for material in Material], dtype=np.float32)
 # How patches of weaker plants change each band, relative to the roughness: visible up, near infrared down.
@@ -43,9 +43,9 @@ _WEAK_MATERIALS = np.zeros(len(Material), dtype=np.float32)
 _WEAK_MATERIALS[[Material.CROP, Material.GRASS, Material.SHRUB, Material.WETLAND]] = 1.4
 
 # Sensor noise: signal to noise of 100 to 170 at reference radiance (Sentinel-2 user handbook, ESA 2015, table 1), plus
-# misregistration of up to a third of a pixel, which dominates: 3 % together.
-_RELATIVE_NOISE = 0.03
-_NOISE_FLOOR = 0.10  # reflectance that is added before the relative noise, which makes its absolute part 0.003
+# misregistration of up to a third of a pixel and what atmospheric correction adds, which dominate: 5 % together.
+_RELATIVE_NOISE = 0.05
+_NOISE_FLOOR = 0.10  # reflectance that is added before the relative noise, which makes its absolute part 0.005
 
 
 class Grain:
