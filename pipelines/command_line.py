@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 from rsbot_beam import errors
 from rsbot_beam.errors import InputError, RsbotError
 
+# Google Cloud's regions, such as europe-west1 or us-central1: no region of interest is called so.
+_GCP_REGION = re.compile(r"[a-z]+-[a-z]+\d{1,2}")
 # What Beam adds to the message of an error that was raised in a step.
 _WHILE_RUNNING = r"\s*\[while running '"
 # How an error of ours looks in the text of an exception that came through a Beam worker: a traceback, with that of each
@@ -37,6 +39,11 @@ class CommandParser(argparse.ArgumentParser):
         # No flag begins with a number, but values do: -70.5,-33.6,-70.3,-33.4 is a region.
         self._negative_number_matcher = re.compile(r"-[\d.]")
 
+    def add_beam_flags(self) -> None:
+        """Take Beam's flags too: all under their names, but for `--region`, which is the region of interest here."""
+        group = self.add_argument_group("Beam's flags", "all of them can be given, such as --runner DataflowRunner")
+        group.add_argument("--gcp_region", help="Google Cloud region of Dataflow's workers: Beam's own --region")
+
     def error(self, message: str) -> None:  # type: ignore[override]
         """Raise instead of printing the usage."""
         raise InputError(f"{message} (see `{self.prog} --help`)")
@@ -53,6 +60,12 @@ class CommandParser(argparse.ArgumentParser):
         flags, others = self.parse_known_args([underscored(argument) for argument in argv])
         if others:
             _check_beam_flags(others, [option for action in self._actions for option in action.option_strings])
+        if _GCP_REGION.fullmatch(str(getattr(flags, "region", ""))):
+            raise InputError(
+                f"--region {flags.region} is the region of interest; give Dataflow's as --gcp_region {flags.region}"
+            )
+        if getattr(flags, "gcp_region", None):
+            others.append(f"--region={flags.gcp_region}")
         return flags, others
 
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from pipelines.command_line import CommandParser
+from pipelines.export_summary import summary
 from rsbot_beam.data.period import Period
 from rsbot_beam.data.splits import SpatialSplit
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import InputError
 from rsbot_beam.runs.config import DEFAULT_BLOCK_MIB, STEPS, ExportConfig
-from rsbot_beam.runs.export import ExportResult, run_export
+from rsbot_beam.runs.export import run_export
 
 EXAMPLE = """
 example, on the local Earth Engine:
@@ -57,6 +58,7 @@ def parser() -> CommandParser:
     add("--block_mib", type=float, default=DEFAULT_BLOCK_MIB, help="largest answer to ask for (default: %(default)s)")
     add("--steps", default=",".join(STEPS), help="which steps to do (default: %(default)s)")
     add("--allow_dead_letters", action="store_true", help="exit with 0 although tiles failed for good")
+    p.add_beam_flags()
     return p
 
 
@@ -110,20 +112,3 @@ def _origin(text: str) -> tuple[float, float]:
     except ValueError as error:
         raise InputError(f"--origin {text!r} is not x,y such as 15,15") from error
     return x, y
-
-
-def summary(result: ExportResult) -> str:
-    """What was made, and where."""
-    t = result.tiles
-    lines = [
-        f"{result.output}: {t['asked']} tiles asked = {t['stored']} stored + {t['empty']} empty + {t['dead']} dead letters",
-        f"  raw/           patches as fetched: rsbot_beam.read_patches({result.output!r})",
-    ]
-    if result.dataset:
-        sizes = ", ".join(f"{split} {content['examples']}" for split, content in result.dataset["splits"].items())
-        lines += [
-            f"  train/ ...     examples: {sizes}: rsbot_beam.load_dataset({result.output!r}, 'train')",
-            "  transform_fn/  the learned preprocessing",
-            "  dataset.json   recipe, grid, bands, classes, counts",
-        ]
-    return "\n".join(lines + (["It was complete already: nothing was done."] if result.was_complete else []))

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from rsbot_beam.data.bands import Band, LabelClass, Layout
     from rsbot_beam.data.patch import Patch
     from rsbot_beam.data.period import Period
+    from rsbot_beam.data.raw_store import RawStore
     from rsbot_beam.data.read_patches import read_patches
+    from rsbot_beam.data.shards import Shard
+    from rsbot_beam.data.splits import SpatialSplit
     from rsbot_beam.earthengine.endpoint import Endpoint
     from rsbot_beam.errors import RsbotError
     from rsbot_beam.geometry import Cover, Grid, Region, TileBlock, TileKey, read_region, resolve_grid
     from rsbot_beam.learning.dataset import load_dataset
-    from rsbot_beam.recipes import Preprocessing, Recipe, load_recipe
+    from rsbot_beam.recipes import PlainAsset, Preprocessing, Recipe, load_recipe
     from rsbot_beam.runs.config import ExportConfig
     from rsbot_beam.runs.export import run_export
     from rsbot_beam.transforms.analyze import AnalyzePatches
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from rsbot_beam.transforms.examples import WriteExamples
     from rsbot_beam.transforms.fetch import FetchPatches
     from rsbot_beam.transforms.raw import WriteRawShards
+    from rsbot_beam.transforms.shard_requests import FetchSettings
 
 __version__ = (Path(__file__).parent / "VERSION").read_text(encoding="utf-8").strip()
 
@@ -34,12 +38,15 @@ _MODULES = {
     "rsbot_beam.data.bands": ("Band", "LabelClass", "Layout"),
     "rsbot_beam.data.patch": ("Patch",),
     "rsbot_beam.data.period": ("Period",),
+    "rsbot_beam.data.raw_store": ("RawStore",),
     "rsbot_beam.data.read_patches": ("read_patches",),
+    "rsbot_beam.data.shards": ("Shard",),
+    "rsbot_beam.data.splits": ("SpatialSplit",),
     "rsbot_beam.earthengine.endpoint": ("Endpoint",),
     "rsbot_beam.errors": ("RsbotError",),
     "rsbot_beam.geometry": ("Cover", "Grid", "Region", "TileBlock", "TileKey", "read_region", "resolve_grid"),
     "rsbot_beam.learning.dataset": ("load_dataset",),
-    "rsbot_beam.recipes": ("Preprocessing", "Recipe", "load_recipe"),
+    "rsbot_beam.recipes": ("PlainAsset", "Preprocessing", "Recipe", "load_recipe"),
     "rsbot_beam.runs.config": ("ExportConfig",),
     "rsbot_beam.runs.export": ("run_export",),
     "rsbot_beam.transforms.analyze": ("AnalyzePatches",),
@@ -47,6 +54,7 @@ _MODULES = {
     "rsbot_beam.transforms.examples": ("WriteExamples",),
     "rsbot_beam.transforms.fetch": ("FetchPatches",),
     "rsbot_beam.transforms.raw": ("WriteRawShards",),
+    "rsbot_beam.transforms.shard_requests": ("FetchSettings",),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
@@ -58,15 +66,20 @@ __all__ = [
     "EnumerateShards",
     "ExportConfig",
     "FetchPatches",
+    "FetchSettings",
     "Grid",
     "LabelClass",
     "Layout",
     "Patch",
     "Period",
+    "PlainAsset",
     "Preprocessing",
+    "RawStore",
     "Recipe",
     "Region",
     "RsbotError",
+    "Shard",
+    "SpatialSplit",
     "TileBlock",
     "TileKey",
     "WriteExamples",

@@ -37,9 +37,10 @@ class Request:
 class ReceiveBudget:
     """Bounds the bytes that were received and not yet released, for all units of a process.
 
-    The oldest unit that still waits for answers is always let in: so units of several requests cannot starve one another,
-    and the bound can be exceeded by the bytes of one unit. Units are numbered in the order in which their requests are
-    queued: the oldest one never stands in the queue behind requests that wait for it.
+    Where no finished unit is there to be released, the oldest one that waits for answers is let in above the limit: so
+    units of several requests cannot starve one another, and the bound can be exceeded by the bytes of one unit. Units
+    are numbered in the order in which their requests are queued: the oldest one never stands in the queue behind
+    requests that wait for it.
 
     Args:
         limit: Bytes.
@@ -68,8 +69,10 @@ class ReceiveBudget:
                 self._held[number] += nbytes
 
     def _may_receive(self, number: int, nbytes: int) -> bool:
+        if number not in self._held or sum(self._held.values()) + nbytes <= self._limit:
+            return True
         is_oldest = number == min(self._waiting, default=number)
-        return is_oldest or number not in self._held or sum(self._held.values()) + nbytes <= self._limit
+        return is_oldest and all(other in self._waiting for other, held in self._held.items() if held)
 
     def complete(self, number: int) -> None:
         """All answers of the unit are here; it still holds their bytes."""

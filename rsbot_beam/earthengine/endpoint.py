@@ -45,7 +45,7 @@ class Endpoint:
             Empty chooses "none" for a URL on loopback and "default" otherwise.
         max_requests: Requests in flight at any time, of the whole job.
         max_qps: Requests started per second, of the whole job.
-        deadline: Seconds that one request may take; None adapts to the latencies seen (see `patience.Patience`).
+        deadline: Seconds that one request may take; None adapts to the latencies seen (see `retry.Deadline`).
         total_time: Seconds that one request is retried before it is given up.
         workload_tag: Label under which Earth Engine accounts for the cost, or None.
 

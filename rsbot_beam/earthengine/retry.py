@@ -31,6 +31,9 @@ MAX_PERMANENT = 20
 
 # Deadlines in seconds. Earth Engine computes for 5 minutes at most; nothing can come after 320 s.
 LEAST_DEADLINE = 30.0
+# As long as too little was answered to know what is typical: a large composite may well compute for a minute or two, and
+# one that is given up is computed, and charged, in vain.
+UNKNOWN_DEADLINE = 120.0
 MOST_DEADLINE = 320.0
 
 # A request that takes ten times what is typical hangs more likely than it computes.
@@ -40,6 +43,8 @@ _PATIENCE = 10.0
 # it is forgotten in 70 answers.
 _WINDOW = 32
 _MEMORY = 0.99
+# Answers from which on a latency is typical.
+_KNOWN = 8
 
 
 def full_jitter(failures: int) -> float:
@@ -182,7 +187,7 @@ class Trial:
         return pause
 
     def _outage(self, error: EarthEngineError) -> OutageError:
-        minutes = self._health.silence / 60
+        minutes = min(self._health.silence, self._spent) / 60  # a process may have been idle before
         return OutageError(
             f"Earth Engine has not answered for {minutes:.0f} minutes; the last it said: {error} "
             "Start the same command again later: what is stored is kept.",
@@ -210,7 +215,8 @@ class Deadline:
             self._slowest = max(self._slowest * _MEMORY, median(self._recent))
 
     def seconds(self, missed: int = 0) -> float:
-        """Deadline of a request that has missed so many: ten times the slowest typical latency, doubled with each."""
+        """Deadline of a request that has missed so many: ten times the slowest typical latency, doubled with each miss."""
         if self._fixed is not None:
             return self._fixed
-        return min(MOST_DEADLINE, max(LEAST_DEADLINE, _PATIENCE * self._slowest) * 2**missed)
+        least = LEAST_DEADLINE if len(self._recent) >= _KNOWN else UNKNOWN_DEADLINE
+        return min(MOST_DEADLINE, max(least, _PATIENCE * self._slowest) * 2**missed)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import ee
 import google.auth.credentials
@@ -17,6 +19,9 @@ from rsbot_beam.errors import AuthenticationError, EarthEngineError, InputError,
 
 # Milliseconds for one answer to the client, which waits for ever by default; Earth Engine computes for 5 minutes.
 _DEADLINE_MS = 320_000
+
+# Seconds to connect on loopback, where it takes none.
+_KNOCK_SECONDS = 5.0
 
 _lock = threading.Lock()
 _current: Endpoint | None = None
@@ -38,12 +43,26 @@ def initialize(endpoint: Endpoint) -> None:
         project = endpoint.project or project or getattr(credentials, "quota_project_id", None)
         if project is None:
             raise InputError("no project is known that Earth Engine could charge: name yours with --ee_project")
+        if endpoint.is_local:
+            _knock(endpoint)
         _connect(endpoint, credentials or google.auth.credentials.AnonymousCredentials(), project)
         _current = endpoint
 
 
 def _address(endpoint: Endpoint) -> tuple[str, str | None, str]:
     return endpoint.url, endpoint.project, endpoint.credentials
+
+
+def _knock(endpoint: Endpoint) -> None:
+    """Find out at once that no local endpoint runs: the client would try for half a minute."""
+    parts = urlsplit(endpoint.url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 80), timeout=_KNOCK_SECONDS).close()
+    except OSError as error:
+        raise OutageError(
+            f"nothing listens at {endpoint.url} ({error}): start a local Earth Engine with `rsbot earth`, or correct "
+            "--ee_url or RSBOT_EE_URL"
+        ) from error
 
 
 def _connect(endpoint: Endpoint, credentials: google.auth.credentials.Credentials, project: str) -> None:

@@ -8,11 +8,14 @@ import json
 import socket
 import struct
 from collections.abc import Callable, Mapping, Sequence
+
 from typing import Any
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from rsbot_beam.local_ee.values import Value
 
 TRANSPORT = "local_ee.transport"
 # Seconds after which even a hanging request is given up, so that a forgotten server does not collect them for ever.
@@ -20,16 +23,17 @@ MAX_HANG = 3600.0
 
 
 def protocol_class(connected: Callable[[], None]) -> type[HttpToolsProtocol]:
-    """uvicorn's HTTP protocol that counts connections and lets the application break them."""
+    """The HTTP protocol of uvicorn that counts connections and lets the application break them."""
 
     class Protocol(HttpToolsProtocol):
-        def connection_made(self, transport: Any) -> None:  # type: ignore[override]  # noqa: ANN401
+        def connection_made(self, transport: Value) -> None:
             super().connection_made(transport)
             connected()
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self.scope["extensions"] = {TRANSPORT: self.transport}  # type: ignore[typeddict-item]
+            extensions: dict[str, Any] = {TRANSPORT: self.transport}
+            self.scope["extensions"] = extensions
 
     return Protocol
 
@@ -43,6 +47,7 @@ class PartsResponse(Response):
         super().__init__(b"", media_type=media_type, headers={"content-length": str(self.length)})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for part in self.parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -52,7 +57,7 @@ class PartsResponse(Response):
 class JsonResponse(Response):
     """JSON; NaN has no place in it."""
 
-    def __init__(self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:  # noqa: ANN401
+    def __init__(self, content: Value, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:
         body = json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
         super().__init__(body, status_code, dict(headers or {}), media_type="application/json")
 
@@ -61,6 +66,7 @@ class ResetResponse(Response):
     """No answer: the connection is reset (RST)."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
         transport = scope["extensions"][TRANSPORT]
         # Closing a socket with a linger time of 0 sends RST instead of FIN.
         sock = transport.get_extra_info("socket")
@@ -76,6 +82,7 @@ class TruncatedResponse(Response):
         super().__init__(b"", media_type=media_type, headers={"content-length": str(len(self._body))})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         half = self._body[: len(self._body) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
@@ -86,6 +93,7 @@ class SilentResponse(Response):
     """No answer at all: the client has gone, or is to wait until it gives up."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
         scope["extensions"][TRANSPORT].abort()
 
 

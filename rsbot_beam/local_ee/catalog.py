@@ -7,13 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsbot_beam.local_ee.answers import RequestError, asset_not_found, collection_not_found, image_not_found
 from rsbot_beam.local_ee.collection import Collection, Feature, list_collection, loaded_collection
 from rsbot_beam.local_ee.geometries import Geometry
-from rsbot_beam.local_ee.image import Image, PixelContext, Raster
+from rsbot_beam.local_ee.image import Image, Lazy, PixelContext, Raster
 from rsbot_beam.local_ee.provider import AssetNotFoundError, BBox, ImageInfo, Provider
 from rsbot_beam.local_ee.types import band_of
+
+# Lazy images kept between requests; beyond that all are given back.
+MAX_IMAGES = 8192
 
 _NAME = re.compile(r"^projects/(?:earthengine-public|earthengine-legacy)/assets/(.+)$")
 
@@ -33,6 +37,7 @@ class Catalog:
 
     def __init__(self, providers: Sequence[Provider]) -> None:
         self._providers = tuple(providers)
+        self._images: dict[tuple[Provider, str], Image] = {}
 
     def asset_ids(self) -> list[str]:
         """Ids of all assets, without collections' members."""
@@ -60,7 +65,7 @@ class Catalog:
             raise image_not_found(asset_id)
         if found[1]["type"] != "IMAGE":
             raise RequestError(f"Image.load: Asset '{asset_id}' is not an Image.")
-        return provider_image(found[0], found[0].image(asset_id_of(asset_id)))
+        return self._image(found[0], found[0].image(asset_id_of(asset_id)))
 
     def collection(self, asset_id: str) -> Collection:
         """An image collection or table by its id.
@@ -83,11 +88,11 @@ class Catalog:
         plain = asset_id_of(asset_id)
 
         def listing(start: int | None, end: int | None, bbox: BBox | None) -> Iterator[Image]:
-            return (provider_image(provider, member) for member in provider.images(plain, start, end, bbox))
+            return (self._image(provider, member) for member in provider.images(plain, start, end, bbox))
 
         def find(index: str) -> Image | None:
             try:
-                return provider_image(provider, provider.image(f"{plain}/{index}"))
+                return self._image(provider, provider.image(f"{plain}/{index}"))
             except AssetNotFoundError:
                 return None
 
@@ -105,6 +110,16 @@ class Catalog:
                 yield Feature(geometry, {**properties, "system:index": index})
 
         return loaded_collection(listing, None, of_images=False, id=plain, properties=info.get("properties", {}))
+
+    def _image(self, provider: Provider, info: ImageInfo) -> Image:
+        """The lazy image of a description, the same one every time: requests share its graph."""
+        key = (provider, info.id)
+        found = self._images.get(key)
+        if found is None:
+            if len(self._images) >= MAX_IMAGES:
+                self._images.clear()
+            found = self._images[key] = provider_image(provider, info)
+        return found
 
     def _of_type(self, asset_id: str, kind: str, function: str, said: str) -> tuple[Provider, dict[str, Any]]:
         found = self._find(asset_id_of(asset_id))
@@ -125,21 +140,19 @@ class Catalog:
 
 def provider_image(provider: Provider, info: ImageInfo) -> Image:
     """A provider's image as a lazy image; all bands wanted are asked for at once."""
-    bands = tuple(band_of(band) for band in info.bands)
+    bands = Lazy(lambda: tuple(band_of(band) for band in info.bands))
 
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
-        names = [bands[index].name for index in indices]
-        found = provider.pixels(info.id, names, context.grid)
-        return [
-            _raster(*found[name], bands[index].type.dtype, context) for index, name in zip(indices, names, strict=True)
-        ]
+        chosen = [bands.get()[index] for index in indices]
+        found = provider.pixels(info.id, [band.name for band in chosen], context.grid)
+        return [_raster(*found[band.name], context) for band in chosen]
 
-    return Image(bands, compute, properties=info.properties, footprint=info.footprint, id=info.id)
+    return Image(bands.get, compute, properties=info.properties, footprint=info.footprint, id=info.id)
 
 
-def _raster(values: Any, valid: Any, dtype: np.dtype[Any], context: PixelContext) -> Raster:  # noqa: ANN401 - arrays
-    # `all` on a mask of true pixels is far cheaper than what every later operation saves by knowing it.
-    return Raster(values, context.all_valid if valid is context.all_valid or valid.all() else valid)
+def _raster(values: NDArray[Any], valid: NDArray[np.bool_], context: PixelContext) -> Raster:
+    # Looking whether all pixels are valid is far cheaper than what every later operation saves by knowing it.
+    return Raster(values, context.all_valid if valid.all() else valid)
 
 
 def _article(word: str) -> str:

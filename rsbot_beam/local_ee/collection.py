@@ -11,6 +11,7 @@ from rsbot_beam.local_ee.filters import Filter
 from rsbot_beam.local_ee.geometries import Geometry, intersect_bboxes
 from rsbot_beam.local_ee.image import Image
 from rsbot_beam.local_ee.provider import BBox
+from rsbot_beam.local_ee.values import Value
 
 # Elements that Earth Engine lists before it gives up ("Collection query aborted after accumulating over 5000 elements").
 MAX_ELEMENTS = 5000
@@ -240,7 +241,7 @@ class _Loaded(Collection):
         self,
         listing: Callable[[int | None, int | None, BBox | None], Iterable[Element]],
         condition: Filter | None,
-        **about: Any,  # noqa: ANN401 - the base's keywords
+        **about: Value,
     ) -> None:
         super().__init__(self._list, **about)
         self._listing = listing

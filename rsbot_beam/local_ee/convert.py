@@ -17,9 +17,10 @@ from rsbot_beam.local_ee.kernels import Kernel
 from rsbot_beam.local_ee.reducers import Reducer
 from rsbot_beam.local_ee.temporal import Date, DateRange, parse_date
 from rsbot_beam.local_ee.types import PixelType, Projection, named_projection
+from rsbot_beam.local_ee.values import Value
 
 
-def to_image(value: Any, environment: Environment) -> Image:  # noqa: ANN401 - any graph value
+def to_image(value: Value, environment: Environment) -> Image:
     """A number or list as a constant, a text as an asset, a collection as its mosaic's first image."""
     if isinstance(value, Image):
         return value
@@ -30,7 +31,7 @@ def to_image(value: Any, environment: Environment) -> Image:  # noqa: ANN401 - a
     raise TypeError("Image<unknown bands>")
 
 
-def to_collection(value: Any, environment: Environment) -> Collection:  # noqa: ANN401 - any graph value
+def to_collection(value: Value, environment: Environment) -> Collection:
     """One element, a list of them or an asset's id as a collection."""
     if isinstance(value, Collection):
         return value
@@ -45,7 +46,7 @@ def to_collection(value: Any, environment: Environment) -> Collection:  # noqa: 
     raise TypeError("FeatureCollection")
 
 
-def to_geometry(value: Any, environment: Environment | None = None) -> Geometry:  # noqa: ANN401 - any graph value
+def to_geometry(value: Value, environment: Environment | None = None) -> Geometry:
     """A feature's geometry, an image's footprint, the union of a collection's, GeoJSON."""
     if isinstance(value, Geometry):
         return value
@@ -59,7 +60,7 @@ def to_geometry(value: Any, environment: Environment | None = None) -> Geometry:
     raise TypeError("Geometry")
 
 
-def to_element(value: Any, environment: Environment) -> Image | Feature | Collection:  # noqa: ANN401 - any graph value
+def to_element(value: Value, environment: Environment) -> Image | Feature | Collection:
     """An image, feature or collection, which all have properties; a geometry as a feature."""
     if isinstance(value, (Image, Feature, Collection)):
         return value
@@ -68,7 +69,7 @@ def to_element(value: Any, environment: Environment) -> Image | Feature | Collec
     raise TypeError("Element")
 
 
-def to_date(value: Any, environment: Environment) -> Date:  # noqa: ANN401 - any graph value
+def to_date(value: Value, environment: Environment) -> Date:
     """Milliseconds or ISO text as a date; a range as its start."""
     if isinstance(value, Date):
         return value
@@ -81,7 +82,7 @@ def to_date(value: Any, environment: Environment) -> Date:  # noqa: ANN401 - any
     raise TypeError("Date")
 
 
-def to_projection(value: Any, environment: Environment) -> Projection:  # noqa: ANN401 - any graph value
+def to_projection(value: Value, environment: Environment) -> Projection:
     """A code as a projection of 1-unit pixels."""
     if isinstance(value, Projection):
         return value
@@ -90,12 +91,12 @@ def to_projection(value: Any, environment: Environment) -> Projection:  # noqa: 
     raise TypeError("Projection")
 
 
-def to_int(value: Any, environment: Environment) -> int:  # noqa: ANN401 - any graph value
+def to_int(value: Value, environment: Environment) -> int:
     """A number cut to an integer."""
     return int(to_float(value, environment, "Integer"))
 
 
-def to_float(value: Any, environment: Environment, expected: str = "Number") -> float:  # noqa: ANN401
+def to_float(value: Value, environment: Environment, expected: str = "Number") -> float:
     """A number; truth values count as 0 and 1."""
     if isinstance(value, (bool, np.bool_)):
         return int(value)
@@ -104,21 +105,21 @@ def to_float(value: Any, environment: Environment, expected: str = "Number") -> 
     raise TypeError(expected)
 
 
-def to_str(value: Any, environment: Environment) -> str:  # noqa: ANN401 - any graph value
+def to_str(value: Value, environment: Environment) -> str:
     """A text."""
     if isinstance(value, str):
         return value
     raise TypeError("String")
 
 
-def to_bool(value: Any, environment: Environment) -> bool:  # noqa: ANN401 - any graph value
+def to_bool(value: Value, environment: Environment) -> bool:
     """A truth value; numbers are true unless 0."""
     if isinstance(value, (bool, int, float)):
         return bool(value)
     raise TypeError("Boolean")
 
 
-def to_list(value: Any, environment: Environment) -> list[Any]:  # noqa: ANN401 - any graph value
+def to_list(value: Value, environment: Environment) -> list[Any]:
     """A list; a single text or number as a list of one."""
     if isinstance(value, list):
         return value
@@ -129,7 +130,7 @@ def to_list(value: Any, environment: Environment) -> list[Any]:  # noqa: ANN401 
     raise TypeError("List<Object>")
 
 
-def to_dict(value: Any, environment: Environment) -> dict[str, Any]:  # noqa: ANN401 - any graph value
+def to_dict(value: Value, environment: Environment) -> dict[str, Any]:
     """A dictionary; an element's properties."""
     if isinstance(value, dict):
         return value
@@ -139,7 +140,7 @@ def to_dict(value: Any, environment: Environment) -> dict[str, Any]:  # noqa: AN
 
 
 def _exactly(kind: type, name: str) -> Callable[[Any, Environment], Any]:
-    def convert(value: Any, environment: Environment) -> Any:  # noqa: ANN401 - any graph value
+    def convert(value: Value, environment: Environment) -> Value:
         if isinstance(value, kind):
             return value
         raise TypeError(name)

@@ -31,7 +31,7 @@ def encode_npy(pixels: NDArray[Any]) -> list[bytes | memoryview]:
     header = BytesIO()
     np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(pixels))
     # A flat byte view: the pixels are sent from where they are, without a copy.
-    return [header.getvalue(), memoryview(pixels.reshape(-1).view(np.uint8))]
+    return [header.getvalue(), pixels.reshape(-1).view(np.uint8).data]
 
 
 def tiff_fill(dtype: np.dtype[Any]) -> float:

@@ -14,9 +14,10 @@ from rsbot_beam.local_ee.geometries import Geometry
 from rsbot_beam.local_ee.image import Image
 from rsbot_beam.local_ee.temporal import Date, DateRange
 from rsbot_beam.local_ee.types import PixelType, Projection
+from rsbot_beam.local_ee.values import Value
 
 
-def encode_value(value: Any) -> Any:  # noqa: ANN401 - graph value to JSON
+def encode_value(value: Value) -> Value:
     """The JSON of any value of the graph.
 
     Raises:
@@ -41,7 +42,7 @@ def encode_value(value: Any) -> Any:  # noqa: ANN401 - graph value to JSON
     raise RequestError(f"A value of type {type(value).__name__} cannot be returned.")
 
 
-def encode_number(value: Any) -> Any:  # noqa: ANN401 - any kind of number
+def encode_number(value: Value) -> Value:
     """A JSON number: whole ones without a decimal point; None for NaN and infinity, which JSON has not."""
     plain = value.item() if isinstance(value, np.generic) else value
     if isinstance(plain, float):
@@ -98,7 +99,7 @@ def _columns(elements: list[Any]) -> dict[str, str]:
     return {name: _column_type(value) for name, value in first.items()}
 
 
-def _column_type(value: Any) -> str:  # noqa: ANN401 - property value
+def _column_type(value: Value) -> str:
     if isinstance(value, bool):
         return "Boolean"
     if isinstance(value, int):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rsbot_beam.local_ee.answers import RequestError
+from rsbot_beam.local_ee.values import Value
 
 if TYPE_CHECKING:
     from rsbot_beam.local_ee.catalog import Catalog
@@ -35,7 +36,7 @@ class FunctionValue:
     names: Sequence[str]
     body: Callable[[Mapping[str, Any]], Any]
 
-    def __call__(self, *values: Any) -> Any:  # noqa: ANN401 - graph values
+    def __call__(self, *values: Value) -> Value:
         """Calls it with arguments by position."""
         if len(values) < len(self.names):
             raise RequestError(f"A mapped function takes {len(self.names)} arguments but is given {len(values)}.")

@@ -18,6 +18,7 @@ from rsbot_beam.errors import InputError
 from rsbot_beam.local_ee.geometries import project
 from rsbot_beam.local_ee.provider import PixelGrid
 from rsbot_beam.local_ee.rasterize import grid_frame
+from rsbot_beam.local_ee.values import Value
 
 # Failing kinds in the order in which one random number is compared with their summed rates.
 KINDS = ("429", "500", "503", "reset", "truncate", "hang")
@@ -51,7 +52,8 @@ class Place:
             frame = project(frame, grid.crs, self.crs)
         common = shapely.intersection(frame, shapely.box(*self.bounds))
         # A shared edge is not a shared pixel: neighbours of the place must not fail.
-        return bool(common.area > 1e-6 * frame.area or shapely.box(*self.bounds).area == 0 and not common.is_empty)
+        is_point = shapely.box(*self.bounds).area == 0
+        return bool(common.area > 1e-6 * frame.area or (is_point and not common.is_empty))
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Faults:
         parse_latency(self.latency)
         rates = [getattr(self, f"rate_{kind}") for kind in KINDS]
         if min(rates) < 0 or sum(rates) > 1:
-            raise InputError(f"Fault rates must be 0 or more and add up to at most 1, got {dict(zip(KINDS, rates))}.")
+            raise InputError(f"Fault rates must be 0 or more and add up to at most 1, got {dict(zip(KINDS, rates, strict=True))}.")
 
     @staticmethod
     def from_json(given: Mapping[str, Any], base: Faults | None = None) -> Faults:
@@ -124,7 +126,7 @@ class Faults:
 MEMORY_MESSAGE = "User memory limit exceeded."
 
 
-def _place(given: Any, status: int, message: str) -> Place:  # noqa: ANN401 - JSON or Place
+def _place(given: Value, status: int, message: str) -> Place:
     if isinstance(given, Place):
         return given
     try:
@@ -176,7 +178,7 @@ class FaultPlan:
         with self._lock:
             self._seen[digest] += 1
             repetition = self._seen[digest]
-        generator = Random(f"{self.faults.seed}:{digest.hex()}:{repetition}")
+        generator = Random(f"{self.faults.seed}:{digest.hex()}:{repetition}")  # noqa: S311 - reproducible on purpose
         seconds, spread = parse_latency(self.faults.latency)
         latency = max(0.0, seconds + generator.uniform(-spread, spread)) if spread else seconds
         draw = generator.random()

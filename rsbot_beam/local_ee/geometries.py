@@ -17,6 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.provider import BBox, transformer
+from rsbot_beam.local_ee.values import Value
 
 LONLAT = "EPSG:4326"
 WORLD = box(-180, -90, 180, 90)
@@ -58,7 +59,7 @@ class Geometry:
         return Geometry(change(self.shape), self.crs, self.geodesic)
 
 
-def lists(value: Any) -> Any:  # noqa: ANN401 - JSON
+def lists(value: Value) -> Value:
     """Tuples turned into lists, as GeoJSON has them."""
     if isinstance(value, (list, tuple)):
         return [lists(item) for item in value]

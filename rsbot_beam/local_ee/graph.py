@@ -13,6 +13,7 @@ from rsbot_beam.local_ee import functions as _functions  # noqa: F401 - register
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.environment import Environment, FunctionValue
 from rsbot_beam.local_ee.registry import call
+from rsbot_beam.local_ee.values import Value
 
 Node = Mapping[str, Any]
 
@@ -27,7 +28,7 @@ class Frame:
         self.parent = parent
         self.memo: dict[str, Any] = {}
 
-    def lookup(self, name: str) -> Any:  # noqa: ANN401 - graph values
+    def lookup(self, name: str) -> Value:
         """The argument of this name, of this call or one around it.
 
         Raises:
@@ -52,7 +53,7 @@ class Graph:
         RequestError: When it is no expression.
     """
 
-    def __init__(self, expression: Any, environment: Environment) -> None:  # noqa: ANN401 - unchecked JSON
+    def __init__(self, expression: Value, environment: Environment) -> None:
         values = expression.get("values") if isinstance(expression, Mapping) else None
         if not isinstance(values, Mapping) or str(expression.get("result")) not in values:
             raise RequestError("Invalid expression: it needs 'values' and a 'result' that names one of them.")
@@ -62,11 +63,11 @@ class Graph:
         self._root = Frame({})
         self._free: dict[str, frozenset[str]] = {}
 
-    def evaluate(self) -> Any:  # noqa: ANN401 - graph values
+    def evaluate(self) -> Value:
         """The value of the result node."""
         return self._reference(self._result, self._root)
 
-    def _reference(self, name: str, frame: Frame) -> Any:  # noqa: ANN401 - graph values
+    def _reference(self, name: str, frame: Frame) -> Value:
         if name not in self._values:
             raise RequestError(f"Invalid expression: value '{name}' is referenced but not defined.")
         memo = frame.memo if self._free_arguments(name) else self._root.memo
@@ -74,8 +75,8 @@ class Graph:
             memo[name] = self._node(self._values[name], frame)
         return memo[name]
 
-    def _node(self, node: Node, frame: Frame) -> Any:  # noqa: ANN401 - graph values
-        kind, content = next(iter(node.items()), ("", None))
+    def _node(self, node: Node, frame: Frame) -> Value:
+        kind, content = _kind(node)
         if kind == "functionInvocationValue":
             return self._invoke(content, frame)
         if kind == "valueReference":
@@ -94,7 +95,7 @@ class Graph:
             return int(content)
         raise RequestError(f"Invalid expression: unknown kind of value '{kind}'.")
 
-    def _invoke(self, content: Node, frame: Frame) -> Any:  # noqa: ANN401 - graph values
+    def _invoke(self, content: Node, frame: Frame) -> Value:
         arguments = {name: self._node(node, frame) for name, node in content.get("arguments", {}).items()}
         name = content.get("functionName")
         if name is not None:
@@ -108,7 +109,7 @@ class Graph:
         names = tuple(content.get("argumentNames", ()))
         body = str(content["body"])
 
-        def run(arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - graph values
+        def run(arguments: Mapping[str, Any]) -> Value:
             return self._reference(body, Frame(arguments, frame))
 
         return FunctionValue(names, run)
@@ -122,7 +123,7 @@ class Graph:
         return found
 
     def _free_in(self, node: Node) -> frozenset[str]:
-        kind, content = next(iter(node.items()), ("", None))
+        kind, content = _kind(node)
         if kind == "argumentReference":
             return frozenset((content,))
         if kind == "valueReference":
@@ -140,7 +141,12 @@ class Graph:
         return frozenset()
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
+def _kind(node: Node) -> tuple[str, Value]:
+    """The single entry of a node: what kind of value it is, and its content."""
+    return next(iter(node.items()), ("", None))
+
+
+def _plain(value: Value) -> Value:
     """A constant; whole numbers are integers however they are written, as JSON has one kind of number."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)

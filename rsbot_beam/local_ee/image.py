@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.provider import PixelGrid
 from rsbot_beam.local_ee.types import DOUBLE, Band, PixelType, integer_type
+from rsbot_beam.local_ee.values import Value
 
 T = TypeVar("T")
 Thunk = Callable[[], T]
@@ -41,11 +42,11 @@ class Lazy:
 
     __slots__ = ("_thunk", "_value")
 
-    def __init__(self, source: Any) -> None:  # noqa: ANN401 - a value or a thunk of it
+    def __init__(self, source: Value) -> None:
         self._thunk: Thunk[Any] | None = source if callable(source) else None
         self._value = None if callable(source) else source
 
-    def get(self) -> Any:  # noqa: ANN401 - see above
+    def get(self) -> Value:
         """The value."""
         thunk = self._thunk
         if thunk is not None:
@@ -115,7 +116,7 @@ class Image:
         self,
         bands: Sequence[Band] | Thunk[Sequence[Band]],
         compute: Compute,
-        **changes: Any,  # noqa: ANN401 - the constructor's keywords
+        **changes: Value,
     ) -> Image:
         """An image that keeps this one's properties and footprint unless changed."""
         changes.setdefault("properties", lambda: self.properties)
@@ -198,7 +199,7 @@ def both_valid(first: NDArray[Any], second: NDArray[Any], context: PixelContext)
     return np.minimum(first.astype(np.float32), second.astype(np.float32))
 
 
-def constant_image(value: Any) -> Image:  # noqa: ANN401 - numbers from JSON
+def constant_image(value: Value) -> Image:
     """An image that has this number, or one band for each of a list, everywhere.
 
     Raises:

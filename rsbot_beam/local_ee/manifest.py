@@ -11,6 +11,7 @@ from typing import Any
 from rsbot_beam.errors import InputError
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.temporal import parse_date
+from rsbot_beam.local_ee.values import Value
 
 NAME = "manifest.json"
 VERSION = 1
@@ -110,7 +111,7 @@ def read_manifest(folder: Path) -> list[AssetEntry]:
     return [_asset(folder, asset_id, entry) for asset_id, entry in content["assets"].items()]
 
 
-def _asset(folder: Path, asset_id: str, entry: Any) -> AssetEntry:  # noqa: ANN401 - unchecked JSON
+def _asset(folder: Path, asset_id: str, entry: Value) -> AssetEntry:
     kind = entry.get("type") if isinstance(entry, dict) else None
     if kind not in _KEYS:
         raise InputError(f"Manifest of {folder}: asset '{asset_id}' needs a type, one of {', '.join(_KEYS)}.")
@@ -145,7 +146,7 @@ def _image(folder: Path, where: str, entry: Mapping[str, Any], default_index: st
     return ImageEntry(index, files, properties)
 
 
-def _file(folder: Path, where: str, item: Any, image: Mapping[str, Any]) -> FileEntry:  # noqa: ANN401 - unchecked JSON
+def _file(folder: Path, where: str, item: Value, image: Mapping[str, Any]) -> FileEntry:
     given = {"file": item} if isinstance(item, str) else dict(item)
     _refuse_unknown(where, given, {"file", "bands", "nodata"})
     bands = given.get("bands", image.get("bands") if "file" in image else None)
@@ -154,7 +155,7 @@ def _file(folder: Path, where: str, item: Any, image: Mapping[str, Any]) -> File
     return FileEntry(existing(folder, where, given.get("file")), entries, nodata)
 
 
-def _band(where: str, band: Any) -> BandEntry:  # noqa: ANN401 - unchecked JSON
+def _band(where: str, band: Value) -> BandEntry:
     if isinstance(band, str):
         return BandEntry(band)
     if not isinstance(band, dict):
@@ -163,7 +164,7 @@ def _band(where: str, band: Any) -> BandEntry:  # noqa: ANN401 - unchecked JSON
     return BandEntry(band.get("name"), band.get("source"), band.get("nodata", FILE_NODATA))
 
 
-def existing(folder: Path, where: str, name: Any) -> Path:  # noqa: ANN401 - unchecked JSON
+def existing(folder: Path, where: str, name: Value) -> Path:
     """A file of the folder.
 
     Raises:
@@ -175,7 +176,7 @@ def existing(folder: Path, where: str, name: Any) -> Path:  # noqa: ANN401 - unc
     return path
 
 
-def _ms(where: str, key: str, value: Any) -> int:  # noqa: ANN401 - unchecked JSON
+def _ms(where: str, key: str, value: Value) -> int:
     if isinstance(value, (int, float)):
         return int(value)
     try:

@@ -18,6 +18,7 @@ from rsbot_beam.local_ee.encode_values import encode_value
 from rsbot_beam.local_ee.geometries import Geometry
 from rsbot_beam.local_ee.image import Image
 from rsbot_beam.local_ee.temporal import EPOCH
+from rsbot_beam.local_ee.values import Value
 
 
 def client_file(name: str) -> Path:
@@ -52,8 +53,22 @@ def discovery(url: str) -> bytes:
     """
     text = client_file("cloud_api_discovery_document.json").read_text(encoding="utf-8")
     document = json.loads(text.replace("v1alpha", "v1"))
+    _bring_up_to_date(document["resources"]["projects"])
     document.update(rootUrl=f"{url}/", baseUrl=f"{url}/", servicePath="", version="v1", mtlsRootUrl=f"{url}/")
     return json.dumps(document).encode()
+
+
+def _bring_up_to_date(projects: dict[str, Any]) -> None:
+    """Adds what the client's code sends but the description in its wheel, which is older, does not know."""
+    assets = projects["resources"]["assets"]["methods"]
+    features = assets["listFeatures"]
+    features["path"] = features["path"].replace("{+parent}", "{+asset}")
+    features["parameterOrder"] = ["asset"]
+    features["parameters"]["asset"] = features["parameters"].pop("parent")
+    for method in (features, assets["listAssets"], projects["methods"]["listAssets"]):
+        for name in ("filter", "view", "region", "pageToken"):
+            method["parameters"].setdefault(name, {"location": "query", "type": "string"})
+        method["parameters"].setdefault("pageSize", {"location": "query", "type": "integer", "format": "int32"})
 
 
 def describe_asset(catalog: Catalog, name: str, full: bool = True) -> dict[str, Any]:
@@ -97,7 +112,7 @@ def _image_details(image: Image) -> dict[str, Any]:
     return found
 
 
-def _rest_band(band: Any) -> dict[str, Any]:  # noqa: ANN401 - Band
+def _rest_band(band: Value) -> dict[str, Any]:
     names = ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")
     precision = {"int": "INT", "float": "FLOAT", "double": "DOUBLE"}[band.type.precision]
     data_type: dict[str, Any] = {"precision": precision}

@@ -191,7 +191,7 @@ class PixelGrid:
         """The pixels from (row, column) on, of a (height, width), as a grid of their own; may reach outside this one."""
         return PixelGrid(self.crs, self.transform * Affine.translation(column, row), shape)
 
-    def _get(self, name: str, compute: Any) -> tuple[FloatArray, FloatArray]:  # noqa: ANN401 - a plain thunk
+    def _get(self, name: str, compute: Any) -> tuple[FloatArray, FloatArray]:
         found = self._cache.get(name)
         if found is None:
             with self._lock:

@@ -17,6 +17,7 @@ from rasterio.windows import Window
 
 from rsbot_beam.errors import InputError
 from rsbot_beam.local_ee.provider import BandPixels, PixelGrid
+from rsbot_beam.local_ee.values import Value
 
 # Bytes of decoded bands kept in memory. A Sentinel-2 tile's band has 240 MB; a laptop has 8 GB or more.
 MEMORY_BUDGET = 1 << 30
@@ -76,7 +77,7 @@ class RasterFile:
             raise InputError(f"{path} cannot be read as a raster: {error}.") from error
 
 
-def crs_code(crs: Any) -> str:  # noqa: ANN401 - rasterio's CRS
+def crs_code(crs: Value) -> str:
     """`EPSG:n` where the CRS has such a code, else its WKT."""
     code = crs.to_epsg()
     return f"EPSG:{code}" if code is not None else str(crs.to_wkt())

@@ -14,6 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from rsbot_beam.local_ee.geometries import Geometry, project
 from rsbot_beam.local_ee.image import PixelContext
 from rsbot_beam.local_ee.provider import PixelGrid
+from rsbot_beam.local_ee.values import Value
 
 
 def inside(geometry: Geometry, context: PixelContext) -> NDArray[np.bool_]:
@@ -59,9 +60,9 @@ def on_grid(geometry: Geometry, grid: PixelGrid) -> BaseGeometry:
 def burn(
     shapes: Iterable[tuple[BaseGeometry, float]],
     grid: PixelGrid,
-    dtype: Any,
+    dtype: Value,
     fill: float = 0,
-    add: bool = False,  # noqa: ANN401
+    add: bool = False,
 ) -> NDArray[Any]:
     """Values burnt into a grid at the pixels whose centre lies in a shape; later ones win, or are added.
 
@@ -82,9 +83,9 @@ def burn(
 def _rasterize(
     shapes: Sequence[tuple[BaseGeometry, float]],
     grid: PixelGrid,
-    dtype: Any,
+    dtype: Value,
     fill: float,
-    merge: str,  # noqa: ANN401
+    merge: str,
 ) -> NDArray[Any]:
     from rasterio.enums import MergeAlg
 

@@ -20,6 +20,7 @@ from rsbot_beam.local_ee.manifest import FILE_NODATA, AssetEntry, BandEntry, Fil
 from rsbot_beam.local_ee.provider import AssetNotFoundError, BandInfo, BandPixels, BBox, ImageInfo, PixelGrid
 from rsbot_beam.local_ee.raster_file import PixelStore, RasterFile
 from rsbot_beam.local_ee.temporal import to_ms
+from rsbot_beam.local_ee.values import Value
 
 # Pieces that an edge of a raster's outline is cut into before it goes to longitude and latitude.
 OUTLINE_PIECES = 64
@@ -183,10 +184,10 @@ def _read_table(entry: AssetEntry) -> tuple[list[Row], shapely.STRtree]:
         lonlat = shape if shape is None or crs == "EPSG:4326" else project(shape, crs, "EPSG:4326", 1)
         values = {name: _plain(column[number]) for name, column in zip(names, columns, strict=True)}
         rows.append((f"{number:020x}", lonlat, {k: v for k, v in values.items() if v is not None}))
-    return rows, shapely.STRtree([row[1] for row in rows])
+    return rows, shapely.STRtree([row[1] or shapely.Point() for row in rows])
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any column type
+def _plain(value: Value) -> Value:
     """A table's value as Earth Engine has it: dates in milliseconds, missing values None."""
     if isinstance(value, np.datetime64):
         return None if np.isnat(value) else int(value.astype("datetime64[ms]").astype(np.int64))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.stack import Stack
 from rsbot_beam.local_ee.types import BOOLEAN, DOUBLE, PixelType, integer_type
+from rsbot_beam.local_ee.values import Value
 
 TypeRule = Callable[[PixelType], PixelType]
 
@@ -44,12 +45,14 @@ class Reducer:
         inputs: How many values each element has.
         group: Index of the input that the others are grouped by, or None.
         group_name: What the group's value is called.
+        copies: How many copies of one reducer these are; above 1 each output is a list with an entry for each copy.
     """
 
     outputs: tuple[Output, ...]
     inputs: int = 1
     group: int | None = None
     group_name: str = "group"
+    copies: int = 1
 
     @property
     def names(self) -> list[str]:
@@ -75,7 +78,11 @@ class Reducer:
         if self.group is not None:
             return {"groups": self._groups(columns)}
         stacks = [Stack.of_list(column) for column in columns]
-        return {output.name: _scalar(output, stacks[output.input]) for output in self.outputs}
+        values = [_scalar(output, stacks[output.input]) for output in self.outputs]
+        if self.copies == 1:
+            return dict(zip(self.names, values, strict=True))
+        each = len(self.outputs) // self.copies
+        return {self.outputs[number].name: values[number::each] for number in range(each)}
 
     def _groups(self, columns: Sequence[Sequence[Any] | NDArray[Any]]) -> list[dict[str, Any]]:
         keys = np.asarray(columns[self.group or 0])
@@ -87,7 +94,7 @@ class Reducer:
         ]
 
 
-def _scalar(output: Output, stack: Stack) -> Any:  # noqa: ANN401 - a number, list or dictionary
+def _scalar(output: Output, stack: Stack) -> Value:
     if not output.always and stack.count.sum() == 0:
         return None
     result = output.reduce(stack)
@@ -176,10 +183,19 @@ def combine(first: Reducer, second: Reducer, prefix: str, shared: bool) -> Reduc
 
 
 def repeat(reducer: Reducer, count: int) -> Reducer:
-    """The reducer once for each of so many inputs; every output becomes a list."""
+    """The reducer once for each of so many inputs; every output becomes a list of the copies' outputs."""
     outputs = tuple(
-        replace(output, name=f"{output.name}{number or ''}", input=output.input + number * reducer.inputs)
+        replace(output, input=output.input + number * reducer.inputs)
         for number in range(count)
         for output in reducer.outputs
     )
-    return Reducer(outputs, reducer.inputs * count)
+    return replace(reducer, outputs=outputs, inputs=reducer.inputs * count, copies=count)
+
+
+def for_each(reducer: Reducer, names: Sequence[str]) -> Reducer:
+    """The reducer once for each name; outputs are the names, with the reducer's outputs appended if it has several."""
+    repeated = repeat(reducer, len(names))
+    if len(reducer.outputs) == 1:
+        return replace(repeated, copies=1).renamed(names)
+    labels = [f"{name}_{output.name}" for name in names for output in reducer.outputs]
+    return replace(repeated, copies=1).renamed(labels)

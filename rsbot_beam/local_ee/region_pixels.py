@@ -19,6 +19,7 @@ from rsbot_beam.local_ee.image import Image, PixelContext
 from rsbot_beam.local_ee.provider import PixelGrid
 from rsbot_beam.local_ee.rasterize import inside, on_grid
 from rsbot_beam.local_ee.types import Projection
+from rsbot_beam.local_ee.values import Value
 
 # Pixels of the rectangle around a region: beyond it Earth Engine would not end within its five minutes either.
 MAX_PIXELS = 400_000_000
@@ -119,7 +120,7 @@ def region_pixels(image: Image, geometry: Geometry, grid: PixelGrid) -> Iterator
                 yield picked(image, PixelContext(block), touched)
 
 
-def picked(image: Image, context: PixelContext, chosen: Any) -> Pixels:  # noqa: ANN401 - a mask or indices
+def picked(image: Image, context: PixelContext, chosen: Value) -> Pixels:
     """All bands at chosen pixels of a context's grid."""
     with np.errstate(all="ignore"):
         rasters = context.rasters(image, range(len(image.bands)))

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, get_args, get_type_hints
 from rsbot_beam.local_ee.answers import RequestError, wrong_type
 from rsbot_beam.local_ee.convert import CONVERTERS
 from rsbot_beam.local_ee.environment import Environment
+from rsbot_beam.local_ee.values import Value
 
 F = TypeVar("F", bound=Callable[..., Any])
 Handler = Callable[[Mapping[str, Any], Environment], Any]
@@ -48,7 +49,7 @@ def function(*names: str) -> Callable[[F], F]:
     return register
 
 
-def call(name: str, arguments: Mapping[str, Any], environment: Environment) -> Any:  # noqa: ANN401 - graph values
+def call(name: str, arguments: Mapping[str, Any], environment: Environment) -> Value:
     """The value of a function by its Earth Engine name.
 
     Raises:
@@ -70,7 +71,7 @@ def snake_case(name: str) -> str:
 def _handler(name: str, body: Callable[..., Any], parameters: list[_Parameter], environments: list[str]) -> Handler:
     known = {parameter.name: parameter for parameter in parameters}
 
-    def handle(arguments: Mapping[str, Any], environment: Environment) -> Any:  # noqa: ANN401 - graph values
+    def handle(arguments: Mapping[str, Any], environment: Environment) -> Value:
         given: dict[str, Any] = dict.fromkeys(environments, environment)
         for argument, value in arguments.items():
             parameter = known.get(snake_case(argument))
@@ -86,7 +87,7 @@ def _handler(name: str, body: Callable[..., Any], parameters: list[_Parameter], 
     return handle
 
 
-def _converted(name: str, argument: str, parameter: _Parameter, value: Any, environment: Environment) -> Any:  # noqa: ANN401
+def _converted(name: str, argument: str, parameter: _Parameter, value: Value, environment: Environment) -> Value:
     if parameter.convert is None:
         return value
     if value is None:
@@ -97,7 +98,7 @@ def _converted(name: str, argument: str, parameter: _Parameter, value: Any, envi
         raise wrong_type(name, argument, str(error), value) from error
 
 
-def _converter(hint: Any) -> Callable[[Any, Environment], Any] | None:  # noqa: ANN401 - a type hint
+def _converter(hint: Value) -> Callable[[Any, Environment], Any] | None:
     """What converts to the annotated type; the first known one of a union."""
     for candidate in (hint, *get_args(hint)):
         found = CONVERTERS.get(getattr(candidate, "__origin__", candidate))

@@ -33,6 +33,7 @@ from rsbot_beam.local_ee.image import Image, PixelContext
 from rsbot_beam.local_ee.limits import Limits
 from rsbot_beam.local_ee.provider import PixelGrid, crs_of
 from rsbot_beam.local_ee.types import Band
+from rsbot_beam.local_ee.values import Value
 
 # Expressions whose evaluated graph is kept: patches of one export differ in their grid only.
 KEPT_GRAPHS = 64
@@ -79,7 +80,7 @@ class Evaluator:
         self._graphs: OrderedDict[bytes, Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def evaluate(self, expression: Any) -> Any:  # noqa: ANN401 - JSON to graph value
+    def evaluate(self, expression: Value) -> Value:
         """The value of an expression; evaluated before, it is the same one (images are lazy and hold no pixels).
 
         Raises:
@@ -97,7 +98,7 @@ class Evaluator:
                 self._graphs.popitem(last=False)
         return value
 
-    def compute_value(self, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    def compute_value(self, body: Mapping[str, Any]) -> Value:
         """The answer to `value:compute`: `{"result": ...}`."""
         return {"result": encode_value(self.evaluate(body.get("expression")))}
 

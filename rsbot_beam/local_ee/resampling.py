@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from rsbot_beam.local_ee.provider import PixelGrid
 from rsbot_beam.local_ee.reducers import Reducer
 from rsbot_beam.local_ee.stack import Stack
 from rsbot_beam.local_ee.types import Projection
+from rsbot_beam.local_ee.values import Value
 
 # Pixels of an intermediate projection that one block of a request may need; Earth Engine refuses above such a number.
 MAX_PIXELS = 1 << 25
@@ -112,7 +112,7 @@ def _keys(share: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     return [far(1 + share), near(share), near(1 - share), far(2 - share)]
 
 
-def _taps(local: Places, steps: Sequence[int], weights: Any) -> Taps:  # noqa: ANN401 - a function
+def _taps(local: Places, steps: Sequence[int], weights: Value) -> Taps:
     """(rows, columns, weight) of every neighbour that takes part."""
     (columns, rows) = local
     left, top = np.floor(columns - 0.5), np.floor(rows - 0.5)
@@ -180,7 +180,7 @@ class _Groups(Stack):
     count_all: NDArray[np.int64]
 
 
-def _groups(raster: Raster, rows: Any, columns: Any, shape: tuple[int, int], max_pixels: int) -> _Groups:  # noqa: ANN401
+def _groups(raster: Raster, rows: Value, columns: Value, shape: tuple[int, int], max_pixels: int) -> _Groups:
     height, width = shape
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     group = (rows[inside] * width + columns[inside]).astype(np.int64)

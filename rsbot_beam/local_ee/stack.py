@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsbot_beam.local_ee.values import Value
+
 # Pixels sorted together: 36 images of this many uint16 pixels (1.2 MB) stay in the second-level cache.
 CHUNK = 1 << 14
 
@@ -32,7 +34,7 @@ class Stack:
     @staticmethod
     def of_list(column: Sequence[Any] | NDArray[Any]) -> Stack:
         """The values of one pixel; None entries are not valid. Texts stay objects."""
-        if isinstance(column, np.ndarray) and column.dtype != object:
+        if isinstance(column, np.ndarray) and column.dtype.kind != "O":
             return Stack(column.reshape(-1, 1), np.ones((column.size, 1), bool))
         valid = np.array([value is not None for value in column], dtype=bool).reshape(-1, 1)
         kept = [value for value in column if value is not None]
@@ -141,7 +143,7 @@ class Stack:
         """(N, P): each pixel's valid values in order, followed by those that are not valid."""
         # The fill is the dtype's largest value: a valid value that equals it sorts the same, so nothing is confused.
         filled = np.where(self.valid, self.values, largest(self.values.dtype))
-        if filled.dtype == object or filled.shape[1] < len(filled):
+        if filled.dtype.kind == "O" or filled.shape[1] < len(filled):
             return np.sort(filled, axis=0)
         for start in range(0, filled.shape[1], CHUNK):
             _sort_rows(filled[:, start : start + CHUNK])
@@ -160,27 +162,27 @@ class Stack:
         return np.take_along_axis(self.values, rows[None], 0)[0]
 
 
-def number_text(value: Any) -> str:  # noqa: ANN401 - number or text
+def number_text(value: Value) -> str:
     """A dictionary key of a value: whole numbers without a decimal point."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def largest(dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 - of the dtype
+def largest(dtype: np.dtype[Any]) -> Value:
     """The largest value of a dtype; text sorts behind everything by a high code point."""
     if dtype.kind in "ui":
         return dtype.type(np.iinfo(dtype).max)
     if dtype.kind == "b":
         return np.True_
-    return "\U0010ffff" if dtype == object else dtype.type(np.inf)
+    return "\U0010ffff" if dtype.kind == "O" else dtype.type(np.inf)
 
 
-def smallest(dtype: np.dtype[Any]) -> Any:  # noqa: ANN401 - of the dtype
+def smallest(dtype: np.dtype[Any]) -> Value:
     """The smallest value of a dtype."""
     if dtype.kind in "ui":
         return dtype.type(np.iinfo(dtype).min)
     if dtype.kind == "b":
         return np.False_
-    return "" if dtype == object else dtype.type(-np.inf)
+    return "" if dtype.kind == "O" else dtype.type(-np.inf)
 
 
 def _sort_rows(block: NDArray[Any]) -> None:
@@ -189,14 +191,16 @@ def _sort_rows(block: NDArray[Any]) -> None:
     A sorting network compares whole rows, vectorised over pixels: for the tens of images of a composite it is several
     times faster than `np.sort`, which works through every pixel's column by itself.
     """
+    if len(block) < 2:
+        return
     rows: list[NDArray[Any]] = list(block)
-    spare = np.empty_like(rows[0]) if rows else None
+    spare = np.empty_like(rows[0])
     for low, high in sorting_network(len(rows)):
         np.minimum(rows[low], rows[high], out=spare)
         np.maximum(rows[low], rows[high], out=rows[high])
         rows[low], spare = spare, rows[low]
     # The spare row took part: rows are copied home from wherever they ended.
-    block[...] = np.stack(rows) if rows else block
+    block[...] = np.stack(rows)
 
 
 @lru_cache(maxsize=64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -39,6 +39,22 @@ class Preprocessing:
             raise RecipeError(f"quantiles {self.lower}..{self.upper} must satisfy 0 <= lower < upper <= 1")
 
 
+@dataclass(frozen=True)
+class PlainAsset:
+    """An image asset as it is stored, fetched without an expression: cheaper for Earth Engine than `ee.Image(id)`.
+
+    Earth Engine answers 0 for masked pixels of such a request and does not say where they are: use `ee.Image` for assets
+    with masks.
+
+    Attributes:
+        asset: Id, such as "projects/my-project/assets/name".
+        nodata: Value that means "no data", for bands that have one. Numbers that are not finite are invalid in any case.
+    """
+
+    asset: str
+    nodata: Mapping[str, float] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Base of all recipes: a frozen dataclass whose fields are its parameters.
@@ -63,8 +79,10 @@ class Recipe:
     resolution: float = 10.0
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
 
-    def inputs(self, region: ee.Geometry, period: Period) -> ee.Image | Sequence[ee.Image]:
+    def inputs(self, region: ee.Geometry, period: Period) -> ee.Image | Sequence[ee.Image] | PlainAsset:
         """The input image with at least `bands`; a list of images, one for each step, makes a time series.
+
+        A recipe without labels can return a `PlainAsset`.
 
         Args:
             region: The region's bounding boxes, for `filterBounds`; the image need not be clipped.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +12,12 @@ from rsbot_beam.data.period import Period
 from rsbot_beam.errors import RecipeError, RsbotError
 from rsbot_beam.geometry import Region
 from rsbot_beam.recipes.loading import location
-from rsbot_beam.recipes.recipe import Recipe
+from rsbot_beam.recipes.recipe import PlainAsset, Recipe
 
 if TYPE_CHECKING:
     import ee
 
-    from rsbot_beam.earthengine.source import PixelSource
+    from rsbot_beam.earthengine.source import FetchBand, PixelSource
 
 
 def build_source(recipe: Recipe, region: Region, period: Period) -> tuple[Layout, PixelSource]:
@@ -43,15 +43,37 @@ def build_source(recipe: Recipe, region: Region, period: Period) -> tuple[Layout
 
     layout = recipe.layout(period)
     boxes = ee.Geometry.MultiPolygon([_ring(bbox) for bbox in region.bboxes], None, False)
-    parts = list(_input_images(recipe, layout, boxes, period))
+    bands = [FetchBand(fetched.name, fetched.band.dtype) for fetched in layout.fetched()]
+    inputs = _call(recipe, recipe.inputs, boxes, period)
+    if isinstance(inputs, PlainAsset):
+        source, image = _plain(recipe, layout, inputs, bands), ee.Image(inputs.asset)
+    else:
+        image = _whole_image(recipe, layout, inputs, boxes, period)
+        source = compose(image, bands)
+    check_source(source, image.select([band.name for band in bands]))
+    return layout, source
+
+
+def _plain(recipe: Recipe, layout: Layout, inputs: PlainAsset, bands: Sequence[FetchBand]) -> PixelSource:
+    from rsbot_beam.earthengine.source import plain_asset
+
+    if layout.steps or layout.static or layout.label:
+        raise RecipeError(
+            f"`inputs` of the recipe {recipe.name!r} returns a PlainAsset, which cannot be joined with a time axis, static "
+            f"bands or a label: return ee.Image({inputs.asset!r}) instead"
+        )
+    return plain_asset(inputs.asset, bands, inputs.nodata)
+
+
+def _whole_image(recipe: Recipe, layout: Layout, inputs: object, boxes: ee.Geometry, period: Period) -> ee.Image:
+    import ee
+
+    parts = list(_input_images(recipe, layout, inputs))
     if layout.static:
         parts.append(_image_of(recipe, recipe.static, layout.static, boxes, period))
     if layout.label:
         parts.append(_image_of(recipe, recipe.label, (layout.label,), boxes, period))
-    image = parts[0].addBands(ee.Image.cat(parts[1:])) if len(parts) > 1 else parts[0]
-    source = compose(image, [FetchBand(fetched.name, fetched.band.dtype) for fetched in layout.fetched()])
-    check_source(source, image)
-    return layout, source
+    return parts[0].addBands(ee.Image.cat(parts[1:])) if len(parts) > 1 else parts[0]
 
 
 def _ring(bbox: tuple[float, float, float, float]) -> list[list[list[float]]]:
@@ -59,10 +81,9 @@ def _ring(bbox: tuple[float, float, float, float]) -> list[list[list[float]]]:
     return [[[west, south], [east, south], [east, north], [west, north], [west, south]]]
 
 
-def _input_images(recipe: Recipe, layout: Layout, boxes: ee.Geometry, period: Period) -> Iterable[ee.Image]:
+def _input_images(recipe: Recipe, layout: Layout, result: object) -> Iterable[ee.Image]:
     import ee
 
-    result = _call(recipe, recipe.inputs, boxes, period)
     names = [band.name for band in layout.bands]
     if isinstance(result, ee.Image) and not layout.steps:
         yield result.select(names)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from collections.abc import Sequence
 
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, PortableOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+    PortableOptions,
+    SetupOptions,
+    StandardOptions,
+)
 
+from rsbot_beam.errors import InputError
 from rsbot_beam.runs.dataflow import is_dataflow, max_processes, set_defaults
 
 # `DirectRunner` of Beam 2.77 first tries to download another engine; this one is in the package.
@@ -24,13 +33,29 @@ def pipeline_options(flags: Sequence[str], max_requests: int) -> PipelineOptions
         max_requests: Requests in flight of the whole job; there is no use for more processes.
 
     Raises:
-        InputError: The package cannot be sent to Dataflow's workers, or they cannot be counted.
+        InputError: A flag's value is not what Beam takes; the package cannot be sent to Dataflow's workers, or they
+            cannot be counted.
     """
-    options = PipelineOptions(list(flags))
+    options = _parse(flags)
     standard = options.view_as(StandardOptions)
     standard.runner = standard.runner or LOCAL_RUNNER
+    setup = options.view_as(SetupOptions)
+    # Beam would pickle all globals of the main program, whatever is in them, and send them to the workers.
+    setup.save_main_session = bool(setup.save_main_session)
     if is_dataflow(options):
         set_defaults(options, max_requests)
+    return options
+
+
+def _parse(flags: Sequence[str]) -> PipelineOptions:
+    """Beam parses its flags late, and then ends the process."""
+    options, said = PipelineOptions(list(flags)), io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            options.get_all_options()
+    except SystemExit as error:
+        lines = said.getvalue().strip().splitlines() or ["it does not say why"]
+        raise InputError(f"Beam refuses its flags: {lines[-1].rpartition('error: ')[2]}") from error
     return options
 
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import DATASET_FILE, read_dataset_file, write_dataset_file
@@ -16,6 +16,11 @@ from rsbot_beam.data.raw_store import FOLDER, RawStore
 from rsbot_beam.errors import DeadLettersError, InputError
 from rsbot_beam.runs.config import ExportConfig
 from rsbot_beam.runs.plan import ExportPlan, plan_export
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from rsbot_beam.runs.launch import DescribedJob
 
 PREVIEW = "preview.png"
 PREVIEW_PATCHES = 24
@@ -28,15 +33,17 @@ class ExportResult:
 
     Attributes:
         output: The dataset's folder.
-        tiles: Numbers of tiles: asked, stored, empty, dead, train, validation, test.
+        tiles: Numbers of tiles: asked, stored, empty, dead, train, validation, test. Empty where a job was only described.
         dataset: Content of `dataset.json`, or None where not all steps were asked for.
         was_complete: Whether it was there already, and nothing was done.
+        described: The Dataflow job that was written to a template or only checked, and that ended the export.
     """
 
     output: str
     tiles: dict[str, int]
     dataset: dict[str, Any] | None = field(repr=False)
     was_complete: bool = False
+    described: DescribedJob | None = None
 
 
 def run_export(config: ExportConfig, beam_flags: Sequence[str] = ()) -> ExportResult:
@@ -60,18 +67,32 @@ def run_export(config: ExportConfig, beam_flags: Sequence[str] = ()) -> ExportRe
         return ExportResult(config.output, found["tiles"], found, was_complete=True)
     storage.remove_leftovers(config.output)
     storage.remove_leftovers(storage.join(config.output, FOLDER))
-    result = _run_steps(plan, beam_flags)
+    result = _run_or_describe(plan, beam_flags)
+    if result.described is not None:
+        return result
     _check_dead_letters(result, plan.store, config.allow_dead_letters)
     return result
 
 
-def _run_steps(plan: ExportPlan, beam_flags: Sequence[str]) -> ExportResult:
-    from rsbot_beam.runs import steps
+def _run_or_describe(plan: ExportPlan, beam_flags: Sequence[str]) -> ExportResult:
     from rsbot_beam.runs.beam_options import pipeline_options
+    from rsbot_beam.runs.dataflow import check_reachable, is_dataflow
+    from rsbot_beam.runs.launch import JobDescribed
+
+    LOGGER.info("%s: %s", plan.config.output, _intention(plan))
+    options = pipeline_options(beam_flags, plan.config.endpoint.max_requests)
+    if is_dataflow(options):
+        check_reachable(plan.config)
+    try:
+        return _run_steps(plan, options)
+    except JobDescribed as end:
+        return ExportResult(plan.config.output, {}, None, described=end.job)
+
+
+def _run_steps(plan: ExportPlan, options: PipelineOptions) -> ExportResult:
+    from rsbot_beam.runs import steps
 
     config = plan.config
-    LOGGER.info("%s: %s", config.output, _intention(plan))
-    options = pipeline_options(beam_flags, config.endpoint.max_requests)
     if "fetch" in config.steps:
         tally = steps.fetch_step(plan, options)
     else:

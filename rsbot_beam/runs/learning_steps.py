@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, SetupOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, SetupOptions, WorkerOptions
 from google.protobuf import text_format
 from tensorflow_transform.tf_metadata import schema_utils
 
@@ -24,6 +24,7 @@ from rsbot_beam.learning.transform_fn import TransformFn
 from rsbot_beam.runs.beam_options import is_local
 from rsbot_beam.runs.dataflow import is_dataflow
 from rsbot_beam.runs.launch import progress, run_pipeline
+from rsbot_beam.runs.package import write_requirements
 from rsbot_beam.runs.plan import ExportPlan
 from rsbot_beam.runs.steps import TOTALS
 from rsbot_beam.transforms.analyze import AnalyzePatches
@@ -54,6 +55,10 @@ def analyze_step(
 
     Returns:
         Statistics of the train split (see `TransformFn.statistics`).
+
+    Raises:
+        InputError: It was to become a template.
+        JobDescribed: The job was not to be run now.
     """
     root, size = plan.config.output, plan.grid.patch_size
     receipt = storage.join(root, TRANSFORM_RECEIPT)
@@ -61,23 +66,30 @@ def analyze_step(
         content = json.loads(storage.read_text(receipt))
         if content["raw"] == raw:
             return dict(content["statistics"])
+    if options.view_as(GoogleCloudOptions).template_location and is_dataflow(options):
+        raise InputError(
+            "the step analyze cannot be a template, as this program completes what its job has learnt: leave out "
+            "--template_location for --steps analyze"
+        )
     discard_learned(root)
     folder = storage.join(root, TRANSFORM_FN)
-    with progress_line("analyze", None, "patches"), _temp_folder(options) as temp:
-        pipeline = beam.Pipeline(options=with_learning(options))
-        (
-            pipeline
-            | "Shards" >> beam.Create([file.path for file in files])
-            | "Read" >> ReadTrainBatches(plan.store, plan.split)
-            | "Analyze"
-            >> AnalyzePatches(
-                make_preprocessing_fn(plan.layout, plan.recipe.preprocessing),
-                adapter_config(plan.layout, size),
-                temp,
-                folder,
-            )
+    with progress("analyze", None, "patches", options), _temp_folder(options) as temp:
+        analyze = AnalyzePatches(
+            make_preprocessing_fn(plan.layout, plan.recipe.preprocessing),
+            adapter_config(plan.layout, size),
+            temp,
+            folder,
         )
-        pipeline.run().wait_until_finish()
+        run_pipeline(
+            "analyze",
+            with_learning(options),
+            lambda pipeline: (
+                pipeline
+                | "Shards" >> beam.Create([file.path for file in files])
+                | "Read" >> ReadTrainBatches(plan.store, plan.split)
+                | "Analyze" >> analyze
+            ),
+        )
     statistics = TransformFn(storage.local_folder(folder), plan.layout).statistics(size)
     schema = schema_utils.schema_from_feature_spec(feature_spec(feature_table(plan.layout, size)))
     storage.write_bytes(storage.join(root, SCHEMA), text_format.MessageToString(schema))
@@ -90,6 +102,7 @@ def transform_step(plan: ExportPlan, options: PipelineOptions, files: list[stora
 
     Raises:
         DatasetError: There is no transform_fn yet.
+        JobDescribed: The job was not to be run now.
     """
     root = plan.config.output
     if not storage.exists(storage.join(root, TRANSFORM_RECEIPT)):
@@ -98,14 +111,13 @@ def transform_step(plan: ExportPlan, options: PipelineOptions, files: list[stora
     settings = ExamplesSettings(plan.store, plan.split, plan.period, feature_table(plan.layout, plan.grid.patch_size))
     totals = storage.join(root, TOTALS, "examples.json")
     storage.remove(totals)
-    with progress_line("transform", None, "examples"):
-        pipeline = beam.Pipeline(options=with_learning(options))
-        (
-            pipeline
-            | "Tasks" >> beam.Create(tasks)
-            | "Examples" >> WriteExamples(settings, storage.join(root, TRANSFORM_FN), totals)
+    write = WriteExamples(settings, storage.join(root, TRANSFORM_FN), totals)
+    with progress("transform", None, "examples", options):
+        run_pipeline(
+            "transform",
+            with_learning(options),
+            lambda pipeline: pipeline | "Tasks" >> beam.Create(tasks) | "Examples" >> write,
         )
-        pipeline.run().wait_until_finish()
     if not storage.exists(totals):
         raise LostTilesError(
             f"the transform pipeline ended without its totals ({totals}): start the same command again"
@@ -143,8 +155,9 @@ def _temp_folder(options: PipelineOptions) -> Iterator[str]:
 def with_learning(options: PipelineOptions) -> PipelineOptions:
     """The options, with TensorFlow for workers that install the package themselves."""
     setup = options.view_as(SetupOptions)
-    if is_dataflow(options) and not setup.requirements_file:
-        with tempfile.NamedTemporaryFile("w", prefix="rsbot-requirements-", suffix=".txt", delete=False) as file:
-            file.write(REQUIREMENTS)
-        setup.requirements_file = file.name
+    if is_dataflow(options) and not (setup.requirements_file or options.view_as(WorkerOptions).sdk_container_image):
+        setup.requirements_file = write_requirements(REQUIREMENTS)
+        # Workers fetch them from the package index themselves: by default Beam would download TensorFlow here, and
+        # upload it again.
+        setup.requirements_cache = setup.requirements_cache or "skip"
     return options

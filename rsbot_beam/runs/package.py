@@ -30,8 +30,7 @@ def build_package() -> str:
     advice = "or give --setup_file, --extra_package or --sdk_container_image"
     if not SETUP_FILE.is_file():
         raise InputError(f"Dataflow's workers need this package: start from a checkout of the repository, {advice}")
-    folder = tempfile.mkdtemp(prefix="rsbot-package-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = _temporary_folder()
     build = [sys.executable, SETUP_FILE.name, "-q", "egg_info", "--egg-base", folder, "sdist", "--dist-dir", folder]
     done = subprocess.run(  # noqa: S603 - our own setup.py
         build, cwd=SETUP_FILE.parent, capture_output=True, text=True, timeout=_TIMEOUT, check=False
@@ -41,3 +40,17 @@ def build_package() -> str:
         said = done.stderr.strip()[-500:] or done.stdout.strip()[-500:]
         raise InputError(f"the package for Dataflow's workers cannot be built ({said}): install setuptools, {advice}")
     return str(built[0])
+
+
+@functools.cache
+def write_requirements(text: str) -> str:
+    """Write a requirements file into a temporary folder; returns its path. The same text has the same file."""
+    path = Path(_temporary_folder()) / "requirements.txt"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def _temporary_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="rsbot-package-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -35,7 +35,8 @@ class EnumerateShards(beam.PTransform):
         return (
             pipeline
             | "Roots" >> beam.Create(self._cover.roots(self._side))
-            | "Squares" >> beam.FlatMap(squares, self._cover, self._side * SHARDS_PER_SQUARE)
+            | "Squares"
+            >> beam.FlatMap(squares, self._cover, self._side * SHARDS_PER_SQUARE).with_output_types(TileBlock)
             | "SpreadSquares" >> beam.Reshuffle()
             | "Shards" >> beam.FlatMap(shards, self._cover, self._side).with_output_types(Shard)
             | "SpreadShards" >> beam.Reshuffle()

@@ -161,7 +161,7 @@ def test_the_budget_of_requests_per_second_holds(earth: Any, source: PixelSource
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: fetcher.fetch(source, key.geobox), list(BLOCK.tiles()) * 2))
     times = sorted(asked.time for asked in earth.asked)
-    assert 27 / 50 <= times[-1] - times[0] < 2.0
+    assert 0.9 * 27 / 50 <= times[-1] - times[0] < 2.0, "all but a burst of 5 are paced"
 
 
 @pytest.mark.parametrize("fault", ["hang", "drip"])
@@ -177,6 +177,7 @@ def test_a_deadline_that_was_missed_doubles(
     earth: Any, source: PixelSource, say: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retry, "LEAST_DEADLINE", 0.1)
+    monkeypatch.setattr(retry, "UNKNOWN_DEADLINE", 0.1)
     earth.behave = lambda asked: say(latency=0.3)
     fetcher = PixelFetcher(earth.endpoint())
     assert fetcher.fetch(source, KEY.geobox).values

@@ -74,9 +74,18 @@ def manifest() -> dict:
     return {
         "version": 1,
         "assets": {
-            root + "utm": {"type": "IMAGE", "file": "utm.tif", "time_start": "2020-06-01", "properties": {"tile": "33"}},
+            root + "utm": {
+                "type": "IMAGE",
+                "file": "utm.tif",
+                "time_start": "2020-06-01",
+                "properties": {"tile": "33"},
+            },
             root + "geo": {"type": "IMAGE", "file": "geo.tif"},
-            root + "south": {"type": "IMAGE", "file": "south.tif", "bands": ["height", {"name": "raw", "nodata": None}]},
+            root + "south": {
+                "type": "IMAGE",
+                "file": "south.tif",
+                "bands": ["height", {"name": "raw", "nodata": None}],
+            },
             root + "mixed": {
                 "type": "IMAGE",
                 "files": [{"file": "utm.tif", "bands": [{"source": "B3", "name": "green"}]}, "geo.tif"],
@@ -92,7 +101,9 @@ def manifest() -> dict:
             "TEST/SCORES": {
                 "type": "IMAGE_COLLECTION",
                 "images": [
-                    {"index": f"I{n}", "file": f"c_{date}.tif", "time_start": date} for n, date in enumerate(DATES) if n != 3
+                    {"index": f"I{n}", "file": f"c_{date}.tif", "time_start": date}
+                    for n, date in enumerate(DATES)
+                    if n != 3
                 ],
             },
             root + "fields": {"type": "TABLE", "file": "fields.geojson"},
@@ -110,7 +121,11 @@ def lonlat_square(left: float, top: float, size: float) -> shapely.Polygon:
 
 
 def write_tables(folder: Path) -> None:
-    squares = [(500100, 4999900, 200, 1, "maize"), (500400, 4999800, 300, 2, "wheat"), (500500, 4999700, 300, 3, "maize")]
+    squares = [
+        (500100, 4999900, 200, 1, "maize"),
+        (500400, 4999800, 300, 2, "wheat"),
+        (500500, 4999700, 300, 3, "maize"),
+    ]
     features = [
         {
             "type": "Feature",

@@ -104,11 +104,14 @@ def test_sums_do_not_wrap(earth, samples):
 
 def test_casts_clamp(earth, samples):
     a, _, valid = bands(samples)
-    np.testing.assert_array_equal(earth.band(earth.image().select("B1").toUint8()), np.where(valid, np.minimum(a, 255), 0))
+    np.testing.assert_array_equal(
+        earth.band(earth.image().select("B1").toUint8()), np.where(valid, np.minimum(a, 255), 0)
+    )
     negative = earth.image().select("B1").subtract(5000)
     np.testing.assert_array_equal(earth.band(negative.toUint16()), np.where(valid, np.maximum(a - 5000, 0), 0))
     np.testing.assert_array_equal(
-        earth.band(negative.divide(3).toInt16()), np.where(valid, ((a - 5000).astype(np.float32) / 3).astype(np.int16), 0)
+        earth.band(negative.divide(3).toInt16()),
+        np.where(valid, ((a - 5000).astype(np.float32) / 3).astype(np.int16), 0),
     )
 
 
@@ -169,7 +172,8 @@ def test_expression(earth, samples):
     image = earth.image()
     found = earth.band(
         image.expression(
-            "2.5 * ((NIR - RED) / (NIR + 6 * RED - 7.5 * b('B1') + 1e4))", {"NIR": image.select("B4"), "RED": image.select("B3")}
+            "2.5 * ((NIR - RED) / (NIR + 6 * RED - 7.5 * b('B1') + 1e4))",
+            {"NIR": image.select("B4"), "RED": image.select("B3")},
         )
     )
     nir, red, blue = (samples.utm[n, :60, :70].astype(np.float64) for n in (3, 2, 0))

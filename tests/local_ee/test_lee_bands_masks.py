@@ -72,7 +72,9 @@ def test_unmask_keeps_the_footprint_unless_told_otherwise(earth, samples):
     assert inside[10 + 25, 20 + 35] == 7
     everywhere = earth.band(image.unmask(7, False), over_the_edge)
     assert (everywhere[:10] == 7).all()
-    np.testing.assert_array_equal(everywhere[10:, 20:], np.where(samples.utm[0, :40, :40] == 0, 7, samples.utm[0, :40, :40]))
+    np.testing.assert_array_equal(
+        everywhere[10:, 20:], np.where(samples.utm[0, :40, :40] == 0, 7, samples.utm[0, :40, :40])
+    )
 
 
 def test_update_mask_and_self_mask(earth, samples):

@@ -150,7 +150,9 @@ def test_to_bands_and_to_list(earth, samples):
     collection = ee.ImageCollection("TEST/SERIES").filter(ee.Filter.lt("cloud", 15))
     stacked = earth.pixels(collection.toBands())
     assert stacked.dtype.names == ("I0_red", "I0_nir", "I1_red", "I1_nir")
-    np.testing.assert_array_equal(stacked["I1_nir"], zeroed(np.where(samples.series[1, 1] == 65535, 0, samples.series[1, 1])))
+    np.testing.assert_array_equal(
+        stacked["I1_nir"], zeroed(np.where(samples.series[1, 1] == 65535, 0, samples.series[1, 1]))
+    )
     third = ee.Image(ee.ImageCollection("TEST/SERIES").toList(10).get(2))
     assert third.get("cloud").getInfo() == 20
 

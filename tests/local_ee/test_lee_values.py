@@ -199,7 +199,9 @@ def test_inline_features(earth):
     by = grouped.reduceColumns(ee.Reducer.sum().group(1, "odd"), ["n", "odd"]).getInfo()
     assert by == {"groups": [{"odd": 0, "sum": 6}, {"odd": 1, "sum": 4}]}
     lists = made.reduceColumns(ee.Reducer.toList().repeat(2), ["n", "n"]).getInfo()
-    assert list(lists.values())[0] == [0, 1, 2, 3, 4]
+    assert lists == {"list": [[0, 1, 2, 3, 4], [0, 1, 2, 3, 4]]}
+    each = made.reduceColumns(ee.Reducer.sum().forEach(["a", "b"]), ["n", "n"]).getInfo()
+    assert each == {"a": 10, "b": 10}
 
 
 def test_random_column_is_reproducible(earth):

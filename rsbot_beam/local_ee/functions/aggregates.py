@@ -13,6 +13,7 @@ from rsbot_beam.local_ee.reducers import SIMPLE, Reducer
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.stack import number_text
 from rsbot_beam.local_ee.temporal import Date
+from rsbot_beam.local_ee.values import Value
 
 _PREFIX = "AggregateFeatureCollection."
 
@@ -25,12 +26,12 @@ def column(collection: Collection, name: str) -> list[Any]:
 
 def _register(name: str, aggregate: Callable[[list[Any]], Any]) -> None:
     @function(_PREFIX + name)
-    def on_collection(collection: Collection, property: str) -> Any:  # noqa: ANN401 - number or list
+    def on_collection(collection: Collection, property: str) -> Value:
         return aggregate(column(collection, property))
 
 
 def _by_reducer(name: str) -> Callable[[list[Any]], Any]:
-    def aggregate(values: list[Any]) -> Any:  # noqa: ANN401 - number
+    def aggregate(values: list[Any]) -> Value:
         return next(iter(SIMPLE[name].scalars([values]).values())) if values else None
 
     return aggregate

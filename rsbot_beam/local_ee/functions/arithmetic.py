@@ -13,6 +13,7 @@ from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.image import Image, PixelContext, Raster, both_valid
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.types import BOOLEAN, DOUBLE, FLOAT, Band, PixelType, integer_type, union_type
+from rsbot_beam.local_ee.values import Value
 
 Array = NDArray[Any]
 UnaryRule = Callable[[PixelType], PixelType]
@@ -97,7 +98,10 @@ def _modulo(first: Array, second: Array) -> Array:
 
 def _whole(operation: Callable[..., Array]) -> Callable[..., Array]:
     """The operation on int64."""
-    return lambda *arrays: operation(*(np.asarray(array).astype(np.int64) for array in arrays))
+    def compute(*arrays: Array) -> Array:
+        return operation(*(array.astype(np.int64) for array in arrays))
+
+    return compute
 
 
 def _half_up(values: Array) -> Array:
@@ -277,7 +281,7 @@ def kept_properties(image: Image) -> dict[str, Any]:
     return {} if index is None else {"system:index": index}
 
 
-def _common(first: Image, second: Image) -> Any:  # noqa: ANN401 - geometry or None
+def _common(first: Image, second: Image) -> Value:
     if first.footprint is None or second.footprint is None:
         return second.footprint if first.footprint is None else first.footprint
     if first.footprint is second.footprint:

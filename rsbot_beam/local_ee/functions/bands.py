@@ -12,6 +12,7 @@ from rsbot_beam.local_ee.image import Image, PixelContext, Raster, constant_type
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.temporal import Date
 from rsbot_beam.local_ee.types import Band
+from rsbot_beam.local_ee.values import Value
 
 
 @function("Image.select")
@@ -107,7 +108,7 @@ def metadata(image: Image, property: str, name: str | None = None) -> Image:
     return image.derive(bands, compute)
 
 
-def deferred(image: Image, indices: Any, names: Sequence[str] | None, caller: str) -> Image:  # noqa: ANN401 - a thunk
+def deferred(image: Image, indices: Value, names: Sequence[str] | None, caller: str) -> Image:
     """Picks bands by a thunk of their indices, when the image's bands are needed."""
     chosen: list[Sequence[int]] = []
 
@@ -133,7 +134,7 @@ def deferred(image: Image, indices: Any, names: Sequence[str] | None, caller: st
     return image.derive(bands, compute, id=image.id)
 
 
-def joined(base: Image, places: Any) -> Image:  # noqa: ANN401 - a thunk of [(image, index, name)]
+def joined(base: Image, places: Value) -> Image:
     """Bands from several images; properties of the first."""
     found: list[list[tuple[Image, int, str]]] = []
 
@@ -173,7 +174,7 @@ def band_indices(image: Image, selectors: Sequence[Any]) -> list[int]:
     return [index for selector in selectors for index in _matches(image, selector)]
 
 
-def _matches(image: Image, selector: Any) -> list[int]:  # noqa: ANN401 - text or number
+def _matches(image: Image, selector: Value) -> list[int]:
     if isinstance(selector, (int, float)) and not isinstance(selector, bool):
         if not 0 <= selector < len(image.bands):
             raise RequestError(

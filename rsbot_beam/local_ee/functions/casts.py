@@ -13,6 +13,7 @@ from rsbot_beam.local_ee.functions.bands import joined, select
 from rsbot_beam.local_ee.image import Image
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.types import DOUBLE, FLOAT, PixelType, pixel_type_of
+from rsbot_beam.local_ee.values import Value
 
 TYPES: dict[str, PixelType] = {
     "uint8": pixel_type_of(np.dtype(np.uint8)),
@@ -94,7 +95,7 @@ def cast_bands(image: Image, band_types: dict, band_order: list | None = None) -
     return joined(base, places)
 
 
-def named_type(kind: Any) -> PixelType:  # noqa: ANN401 - text or PixelType
+def named_type(kind: Value) -> PixelType:
     """A type by name, or as it is.
 
     Raises:
@@ -109,10 +110,10 @@ def named_type(kind: Any) -> PixelType:  # noqa: ANN401 - text or PixelType
 
 @function("PixelType")
 def pixel_type(
-    precision: Any,
+    precision: Value,
     min_value: float | None = None,
     max_value: float | None = None,
-    dimensions: int = 0,  # noqa: ANN401
+    dimensions: int = 0,
 ) -> PixelType:
     """A pixel type from a precision and a range."""
     if precision == "int" and min_value is not None and max_value is not None:

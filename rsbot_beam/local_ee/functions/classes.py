@@ -14,6 +14,7 @@ from rsbot_beam.local_ee.functions.bands import band_indices, select
 from rsbot_beam.local_ee.image import Image, PixelContext, Raster, both_valid, constant_type
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.types import DOUBLE, FLOAT, Band, PixelType, union_type
+from rsbot_beam.local_ee.values import Value
 
 
 @function("Image.remap")
@@ -21,8 +22,8 @@ def remap(
     image: Image,
     from_: list,
     to: list,
-    default_value: Any = None,
-    band_name: str | None = None,  # noqa: ANN401
+    default_value: Value = None,
+    band_name: str | None = None,
 ) -> Image:
     """Values of one list to those of another; others become the default value, or masked without one."""
     if len(from_) != len(to):

@@ -18,6 +18,7 @@ from rsbot_beam.local_ee.geometries import Geometry, in_metres
 from rsbot_beam.local_ee.image import Image, PixelContext, Raster
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.types import Band
+from rsbot_beam.local_ee.values import Value
 
 
 @function("ImageCollection.fromImages")
@@ -61,7 +62,7 @@ def map_collection(collection: Collection, base_algorithm: FunctionValue, drop_n
 
 
 @function("Collection.iterate")
-def iterate(collection: Collection, function: FunctionValue, first: Any = None) -> Any:  # noqa: ANN401 - graph values
+def iterate(collection: Collection, function: FunctionValue, first: Value = None) -> Value:
     """A function of (element, result so far) over all elements."""
     result = first
     for element in collection.iterate():
@@ -112,11 +113,11 @@ def flatten(collection: Collection) -> Collection:
 
 
 @function("Collection.distinct")
-def distinct(collection: Collection, properties: Any) -> Collection:  # noqa: ANN401 - text or list
+def distinct(collection: Collection, properties: Value) -> Collection:
     """The first element of each value of some properties."""
     names = properties if isinstance(properties, list) else [properties]
 
-    def source(bbox: Any) -> Any:  # noqa: ANN401 - bbox, elements
+    def source(bbox: Value) -> Value:
         seen = set()
         for element in collection.iterate(bbox):
             key = repr([_distinct_key(element, name) for name in names])
@@ -127,7 +128,7 @@ def distinct(collection: Collection, properties: Any) -> Collection:  # noqa: AN
     return collection.derive(source)
 
 
-def _distinct_key(element: Element, name: str) -> Any:  # noqa: ANN401 - property value
+def _distinct_key(element: Element, name: str) -> Value:
     if name == ".geo" and isinstance(element, Feature) and element.geometry is not None:
         return element.geometry.lonlat.wkb
     return element.properties.get(name)
@@ -140,7 +141,7 @@ def cache(collection: Collection) -> Collection:
 
 
 @function("Collection.geometry")
-def geometry(collection: Collection, max_error: Any = None) -> Geometry:  # noqa: ANN401 - ignored
+def geometry(collection: Collection, max_error: Value = None) -> Geometry:
     """The union of all geometries."""
     from rsbot_beam.local_ee.convert import to_geometry
 
@@ -148,13 +149,13 @@ def geometry(collection: Collection, max_error: Any = None) -> Geometry:  # noqa
 
 
 @function("Collection.union")
-def union(collection: Collection, max_error: Any = None) -> Collection:  # noqa: ANN401 - ignored
+def union(collection: Collection, max_error: Value = None) -> Collection:
     """One feature of the union of all geometries."""
     return list_collection([Feature(geometry(collection))], of_images=False)
 
 
 @function("Collection.bounds")
-def bounds(collection: Collection, max_error: Any = None, proj: Any = None) -> Geometry:  # noqa: ANN401 - ignored
+def bounds(collection: Collection, max_error: Value = None, proj: Value = None) -> Geometry:
     """The rectangle around all geometries."""
     return geometry(collection).map(lambda shape: shape.envelope)
 
@@ -165,7 +166,7 @@ def random_column(
     column_name: str = "random",
     seed: int = 0,
     distribution: str = "uniform",
-    row_keys: Any = None,  # noqa: ANN401
+    row_keys: Value = None,
 ) -> Collection:
     """A random number for each element, by its keys and the seed: the same in every run."""
     keys = row_keys or ["system:index"]
@@ -187,7 +188,7 @@ def _digest(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=8).digest()
 
 
-def set_property(element: Element, name: str, value: Any) -> Element:  # noqa: ANN401 - graph values
+def set_property(element: Element, name: str, value: Value) -> Element:
     """The element with one more property."""
     if isinstance(element, Image):
         return element.with_properties(lambda: {**element.properties, name: value})
@@ -245,7 +246,7 @@ def quality_mosaic(collection: Collection, quality_band: str) -> Image:
     return _collection_image(collection, template, compute, lambda band: band)
 
 
-def _chosen(images: Sequence[Image], name: str, best: Any, context: PixelContext) -> Raster:  # noqa: ANN401 - array
+def _chosen(images: Sequence[Image], name: str, best: Value, context: PixelContext) -> Raster:
     rasters = [context.raster(image, image.names.index(name)) for image in images]
     values = np.take_along_axis(np.stack([r.values for r in rasters]), best, 0)[0]
     mask = np.take_along_axis(np.stack([r.mask for r in rasters]), best, 0)[0]
@@ -332,8 +333,8 @@ def _template(collection: Collection) -> Callable[[], Image]:
 def _collection_image(
     collection: Collection,
     template: Callable[[], Image],
-    compute: Any,
-    change: Callable[[Band], Band],  # noqa: ANN401
+    compute: Value,
+    change: Callable[[Band], Band],
 ) -> Image:
     """An image of a whole collection: it has the projection EPSG:4326 at one degree, as Earth Engine's composites."""
 
@@ -350,8 +351,8 @@ template_of = _template
 def link_collection(
     input: Image,
     image_collection: Collection,
-    linked_bands: Any = None,  # noqa: ANN401 - text or list
-    linked_properties: Any = None,  # noqa: ANN401 - text or list
+    linked_bands: Value = None,
+    linked_properties: Value = None,
     match_property_name: str = "system:index",
 ) -> Image:
     """Bands and properties of the image of another collection that has the same index."""
@@ -428,7 +429,7 @@ def combine(primary: Collection, secondary: Collection, overwrite: bool = False)
 
 
 @function("FeatureCollection.randomPoints")
-def random_points(region: Geometry, points: int = 1000, seed: int = 0, max_error: Any = None) -> Collection:  # noqa: ANN401
+def random_points(region: Geometry, points: int = 1000, seed: int = 0, max_error: Value = None) -> Collection:
     """Uniformly distributed points in a region."""
     import shapely
 

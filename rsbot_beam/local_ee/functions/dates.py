@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.image import Image
 from rsbot_beam.local_ee.registry import function
@@ -19,6 +17,7 @@ from rsbot_beam.local_ee.temporal import (
     to_ms,
     unit_name,
 )
+from rsbot_beam.local_ee.values import Value
 
 UTC_NAMES = (None, "", "UTC", "Etc/UTC", "GMT", "Z")
 
@@ -29,7 +28,7 @@ def _check_zone(zone: str | None) -> None:
 
 
 @function("Date")
-def date(value: Any, time_zone: str | None = None) -> Date:  # noqa: ANN401 - number, text or date
+def date(value: Value, time_zone: str | None = None) -> Date:
     """A date from milliseconds or ISO 8601 text."""
     _check_zone(time_zone)
     if isinstance(value, Date):
@@ -130,7 +129,7 @@ def update(
 
 
 @function("DateRange")
-def date_range(start: Any, end: Any = None, time_zone: str | None = None) -> DateRange:  # noqa: ANN401 - dates
+def date_range(start: Value, end: Value = None, time_zone: str | None = None) -> DateRange:
     """From one date, included, to another, excluded; a single millisecond by default."""
     if isinstance(start, DateRange):
         return start
@@ -162,7 +161,7 @@ def end(date_range: DateRange) -> Date:
 
 
 @function("DateRange.contains")
-def contains(date_range: DateRange, other: Any) -> bool:  # noqa: ANN401 - date or range
+def contains(date_range: DateRange, other: Value) -> bool:
     """Whether a date or range lies in it."""
     if isinstance(other, DateRange):
         return date_range.start <= other.start and other.end <= date_range.end

@@ -9,10 +9,11 @@ from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.environment import FunctionValue
 from rsbot_beam.local_ee.image import Image, constant_image
 from rsbot_beam.local_ee.registry import function
+from rsbot_beam.local_ee.values import Value
 
 
 @function("Dictionary")
-def dictionary(input: Any = None) -> dict[str, Any]:  # noqa: ANN401 - dictionary, list or element
+def dictionary(input: Value = None) -> dict[str, Any]:
     """A dictionary, also from a list of keys and values in turn, or of an element's properties."""
     if input is None:
         return {}
@@ -37,7 +38,7 @@ def from_lists(keys: list, values: list) -> dict[str, Any]:
 @function(
     "Dictionary.get", "Dictionary.getNumber", "Dictionary.getString", "Dictionary.getArray", "Dictionary.getGeometry"
 )
-def get(dictionary: dict, key: str, default_value: Any = None) -> Any:  # noqa: ANN401 - graph values
+def get(dictionary: dict, key: str, default_value: Value = None) -> Value:
     """A value by its key."""
     if key not in dictionary and default_value is None:
         raise RequestError(f"Dictionary.get: Dictionary does not contain key: '{key}'.")
@@ -45,7 +46,7 @@ def get(dictionary: dict, key: str, default_value: Any = None) -> Any:  # noqa: 
 
 
 @function("Dictionary.set")
-def set_value(dictionary: dict, key: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - graph values
+def set_value(dictionary: dict, key: str, value: Value) -> dict[str, Any]:
     """One entry more."""
     return {**dictionary, key: value}
 

@@ -14,10 +14,11 @@ from rsbot_beam.local_ee.geometries import WORLD, Geometry
 from rsbot_beam.local_ee.image import Image
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.temporal import Date
+from rsbot_beam.local_ee.values import Value
 
 
 @function("Feature")
-def feature(geometry: Any = None, metadata: dict | None = None) -> Feature:  # noqa: ANN401 - geometry or feature
+def feature(geometry: Value = None, metadata: dict | None = None) -> Feature:
     """A feature of a geometry and properties."""
     from rsbot_beam.local_ee.convert import to_geometry
 
@@ -27,7 +28,7 @@ def feature(geometry: Any = None, metadata: dict | None = None) -> Feature:  # n
     return Feature(place, dict(metadata or {}))
 
 
-def changed(element: Element, change: Any) -> Element:  # noqa: ANN401 - a function of the properties
+def changed(element: Element, change: Value) -> Element:
     """The element with properties changed by a function."""
     if isinstance(element, Image):
         return element.with_properties(lambda: change(element.properties))
@@ -37,7 +38,7 @@ def changed(element: Element, change: Any) -> Element:  # noqa: ANN401 - a funct
 
 
 @function("Element.set")
-def set_one(object: Feature, key: str, value: Any = None) -> Element:  # noqa: ANN401 - graph values
+def set_one(object: Feature, key: str, value: Value = None) -> Element:
     """One property more."""
     plain = value.ms if isinstance(value, Date) and key.startswith("system:time") else value
     return changed(object, lambda properties: {**properties, key: plain})
@@ -50,12 +51,12 @@ def set_many(object: Feature, properties: dict) -> Element:
 
 
 @function("Element.get", "Element.getNumber", "Element.getString", "Element.getArray")
-def get(object: Feature, property: str) -> Any:  # noqa: ANN401 - property value
+def get(object: Feature, property: str) -> Value:
     """A property, null where there is none."""
     return _property(object, property)
 
 
-def _property(element: Element, name: str) -> Any:  # noqa: ANN401 - property value
+def _property(element: Element, name: str) -> Value:
     if name == "system:id" and isinstance(element, Image):
         return element.id
     if name == "system:footprint" and isinstance(element, Image):
@@ -105,7 +106,7 @@ def _matching_names(own: Mapping[str, Any], wanted: list[str]) -> list[str]:
 
 
 @function("Element.geometry", "Feature.geometry", "Image.geometry")
-def geometry(feature: Feature, max_error: Any = None, proj: Any = None, geodesics: Any = None) -> Geometry | None:  # noqa: ANN401
+def geometry(feature: Feature, max_error: Value = None, proj: Value = None, geodesics: Value = None) -> Geometry | None:
     """A feature's geometry, or an image's footprint."""
     found = as_feature(feature).geometry
     if found is None and isinstance(feature, Image):
@@ -143,19 +144,19 @@ def element_id(element: Feature) -> str | None:
 
 
 @function("If")
-def if_(condition: Any = None, true_case: Any = None, false_case: Any = None) -> Any:  # noqa: ANN401 - graph values
+def if_(condition: Value = None, true_case: Value = None, false_case: Value = None) -> Value:
     """One of two values; null, 0, false and empty texts count as false."""
     return true_case if condition not in (None, 0, False, "") else false_case
 
 
 @function("IsEqual")
-def is_equal(left: Any = None, right: Any = None) -> bool:  # noqa: ANN401 - graph values
+def is_equal(left: Value = None, right: Value = None) -> bool:
     """Whether two values are equal."""
     return bool(left == right)
 
 
 @function("ObjectType")
-def object_type(value: Any = None) -> str:  # noqa: ANN401 - graph values
+def object_type(value: Value = None) -> str:
     """The name of a value's type."""
     names = {
         type(None): "Null",
@@ -170,6 +171,6 @@ def object_type(value: Any = None) -> str:  # noqa: ANN401 - graph values
 
 
 @function("Describe")
-def describe(input: Any) -> Any:  # noqa: ANN401 - graph values
+def describe(input: Value) -> Value:
     """What `getInfo` of the value shows, as text."""
     return to_text(input)

@@ -13,18 +13,19 @@ from rsbot_beam.local_ee.geometries import WORLD, Geometry, bbox_of, geodesic_di
 from rsbot_beam.local_ee.image import Image
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.temporal import Date, DateRange
+from rsbot_beam.local_ee.values import Value
 
 Test = Callable[[Any, Any], bool]
 
 
-def _ms(value: Any) -> Any:  # noqa: ANN401 - graph values
+def _ms(value: Value) -> Value:
     return value.ms if isinstance(value, Date) else value
 
 
 def _ordered(compare: Test) -> Test:
     """The comparison, false where a value is missing or not comparable."""
 
-    def test(left: Any, right: Any) -> bool:  # noqa: ANN401 - property values
+    def test(left: Value, right: Value) -> bool:
         left, right = _ms(left), _ms(right)
         if left is None or right is None:
             return False
@@ -54,7 +55,7 @@ SHORT = {"eq": "equals", "neq": "notEquals", "lt": "lessThan", "lte": "lessThanO
 SHORT |= {"gt": "greaterThan", "gte": "greaterThanOrEquals"}
 
 
-def field_value(element: Element, field: str) -> Any:  # noqa: ANN401 - property values
+def field_value(element: Element, field: str) -> Value:
     """A property, or the geometry for `.geo` and `.all`."""
     if field in (".geo", ".all"):
         return as_feature(element).geometry or (Geometry(WORLD) if isinstance(element, Image) else None)
@@ -64,11 +65,11 @@ def field_value(element: Element, field: str) -> Any:  # noqa: ANN401 - property
 
 
 def comparison(
-    test: Test, left_field: Any, left_value: Any, right_field: Any, right_value: Any, **hints: Any
-) -> Filter:  # noqa: ANN401
+    test: Test, left_field: Value, left_value: Value, right_field: Value, right_value: Value, **hints: Value
+) -> Filter:
     """A filter between two sides, each a field or a value."""
 
-    def side(element: Element, field: Any, value: Any) -> Any:  # noqa: ANN401 - property values
+    def side(element: Element, field: Value, value: Value) -> Value:
         return field_value(element, field) if field is not None else value
 
     return Filter(
@@ -82,16 +83,16 @@ def _register(name: str, test: Test) -> None:
     @function(f"Filter.{name}")
     def make(
         left_field: str | None = None,
-        right_value: Any = None,
+        right_value: Value = None,
         right_field: str | None = None,
-        left_value: Any = None,  # noqa: ANN401
+        left_value: Value = None,
     ) -> Filter:
         return comparison(
             test, left_field, left_value, right_field, right_value, **_hints(name, left_field, right_value, left_value)
         )
 
 
-def _hints(name: str, left_field: Any, right_value: Any, left_value: Any) -> dict[str, Any]:  # noqa: ANN401
+def _hints(name: str, left_field: Value, right_value: Value, left_value: Value) -> dict[str, Any]:
     """What a comparison demands of the time."""
     if name == "dateRangeContains" and isinstance(left_value, DateRange):
         return {"times": (left_value.start, left_value.end)}
@@ -114,14 +115,14 @@ for _short, _name in SHORT.items():
     _register(_short, TESTS[_name])
 
 
-def _geometry(value: Any) -> Any:  # noqa: ANN401 - graph values
+def _geometry(value: Value) -> Value:
     if isinstance(value, (Feature, Image)):
         return as_feature(value).geometry
     return value
 
 
 def _spatial(name: str, predicate: Callable[[Any, Any], Any], bounded: bool) -> None:
-    def test(left: Any, right: Any) -> bool:  # noqa: ANN401 - geometries
+    def test(left: Value, right: Value) -> bool:
         one, two = _geometry(left), _geometry(right)
         if not isinstance(one, Geometry) or not isinstance(two, Geometry):
             return False
@@ -130,10 +131,10 @@ def _spatial(name: str, predicate: Callable[[Any, Any], Any], bounded: bool) -> 
     @function(f"Filter.{name}")
     def make(
         left_field: str | None = None,
-        right_value: Any = None,
+        right_value: Value = None,
         right_field: str | None = None,
-        left_value: Any = None,  # noqa: ANN401
-        max_error: Any = None,  # noqa: ANN401 - ignored
+        left_value: Value = None,
+        max_error: Value = None,
     ) -> Filter:
         from rsbot_beam.local_ee.convert import to_geometry
 
@@ -157,14 +158,14 @@ _spatial("disjoint", shapely.disjoint, False)
 def within_distance(
     distance: float,
     left_field: str | None = None,
-    right_value: Any = None,
-    right_field: str | None = None,  # noqa: ANN401
-    left_value: Any = None,
-    max_error: Any = None,  # noqa: ANN401
+    right_value: Value = None,
+    right_field: str | None = None,
+    left_value: Value = None,
+    max_error: Value = None,
 ) -> Filter:
     """Geometries at most so many metres apart."""
 
-    def test(left: Any, right: Any) -> bool:  # noqa: ANN401 - geometries
+    def test(left: Value, right: Value) -> bool:
         one, two = _geometry(left), _geometry(right)
         return isinstance(one, Geometry) and isinstance(two, Geometry) and geodesic_distance(one, two) <= distance
 
@@ -175,9 +176,9 @@ def within_distance(
 def max_difference(
     difference: float,
     left_field: str | None = None,
-    right_value: Any = None,
-    right_field: str | None = None,  # noqa: ANN401
-    left_value: Any = None,  # noqa: ANN401
+    right_value: Value = None,
+    right_field: str | None = None,
+    left_value: Value = None,
 ) -> Filter:
     """Numbers or dates that differ by at most so much."""
     test = _ordered(lambda left, right: abs(left - right) <= difference)
@@ -203,7 +204,7 @@ def any_of(filters: list) -> Filter:
     )
 
 
-def _hull(times: list[Any]) -> Any:  # noqa: ANN401 - Times
+def _hull(times: list[Any]) -> Value:
     starts, ends = [t[0] for t in times], [t[1] for t in times]
     if not times:
         return (None, None)
@@ -241,7 +242,7 @@ def has_geometry() -> Filter:
 
 
 @function("Filter.rangeContains")
-def range_contains(field: str, min_value: Any, max_value: Any) -> Filter:  # noqa: ANN401 - property values
+def range_contains(field: str, min_value: Value, max_value: Value) -> Filter:
     """A property within a range, both ends included."""
     low, high = _ms(min_value), _ms(max_value)
     test = _ordered(lambda left, _right: low <= left <= high)

@@ -28,9 +28,10 @@ from rsbot_beam.local_ee.geometries import (
 )
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.types import Projection
+from rsbot_beam.local_ee.values import Value
 
 
-def _made(kind: str, coordinates: Any, crs: Projection | None, geodesic: bool | None) -> Geometry:  # noqa: ANN401
+def _made(kind: str, coordinates: Value, crs: Projection | None, geodesic: bool | None) -> Geometry:
     code = LONLAT if crs is None else crs.crs
     try:
         shape = shapely.geometry.shape({"type": kind, "coordinates": coordinates})
@@ -43,7 +44,7 @@ def _made(kind: str, coordinates: Any, crs: Projection | None, geodesic: bool | 
     return Geometry(shape, code, (code == LONLAT) if geodesic is None else geodesic)
 
 
-def _paired(flat: Any) -> list[Any]:  # noqa: ANN401 - nested or flat coordinates
+def _paired(flat: Value) -> list[Any]:
     """Coordinates as pairs, also where they were given as one flat list of numbers."""
     if flat and isinstance(flat[0], (int, float)):
         return [list(pair) for pair in zip(flat[::2], flat[1::2], strict=True)]
@@ -67,7 +68,7 @@ def line_string(
     coordinates: list,
     crs: Projection | None = None,
     geodesic: bool | None = None,
-    max_error: Any = None,  # noqa: ANN401
+    max_error: Value = None,
 ) -> Geometry:
     """A line."""
     return _made("LineString", _paired(coordinates), crs, geodesic)
@@ -78,7 +79,7 @@ def linear_ring(
     coordinates: list,
     crs: Projection | None = None,
     geodesic: bool | None = None,
-    max_error: Any = None,  # noqa: ANN401
+    max_error: Value = None,
 ) -> Geometry:
     """A closed line."""
     pairs = _paired(coordinates)
@@ -90,7 +91,7 @@ def multi_line_string(
     coordinates: list,
     crs: Projection | None = None,
     geodesic: bool | None = None,
-    max_error: Any = None,  # noqa: ANN401
+    max_error: Value = None,
 ) -> Geometry:
     """Lines."""
     return _made("MultiLineString", coordinates, crs, geodesic)
@@ -101,7 +102,7 @@ def polygon(
     coordinates: list,
     crs: Projection | None = None,
     geodesic: bool | None = None,
-    max_error: Any = None,  # noqa: ANN401 - ignored
+    max_error: Value = None,
     even_odd: bool = True,
 ) -> Geometry:
     """A polygon: an outer ring and holes."""
@@ -116,7 +117,7 @@ def multi_polygon(
     coordinates: list,
     crs: Projection | None = None,
     geodesic: bool | None = None,
-    max_error: Any = None,  # noqa: ANN401 - ignored
+    max_error: Value = None,
     even_odd: bool = True,
 ) -> Geometry:
     """Polygons."""
@@ -128,7 +129,7 @@ def multi_geometry(
     geometries: list,
     crs: Projection | None = None,
     geodesic: bool | None = None,
-    max_error: Any = None,  # noqa: ANN401
+    max_error: Value = None,
 ) -> Geometry:
     """Geometries of any kind together."""
     return Geometry(shapely.GeometryCollection([to_geometry(item).lonlat for item in geometries]))
@@ -157,11 +158,11 @@ def _on_both(name: str, change: Callable[..., Geometry]) -> None:
     """Registers a change for geometries and for features."""
 
     @function(f"Geometry.{name}")
-    def on_geometry(geometry: Geometry, max_error: Any = None, proj: Any = None) -> Geometry:  # noqa: ANN401
+    def on_geometry(geometry: Geometry, max_error: Value = None, proj: Value = None) -> Geometry:
         return change(geometry)
 
     @function(f"Feature.{name}")
-    def on_feature(feature: Feature, max_error: Any = None, proj: Any = None) -> Feature:  # noqa: ANN401
+    def on_feature(feature: Feature, max_error: Value = None, proj: Value = None) -> Feature:
         return replace(feature, geometry=change(to_geometry(feature)))
 
 
@@ -172,31 +173,31 @@ _on_both("dissolve", lambda geometry: geometry.map(shapely.union_all))
 
 
 @function("Geometry.buffer")
-def buffer(geometry: Geometry, distance: float, max_error: Any = None, proj: Any = None) -> Geometry:  # noqa: ANN401
+def buffer(geometry: Geometry, distance: float, max_error: Value = None, proj: Value = None) -> Geometry:
     """Grown by metres, or shrunk."""
     grown = in_metres(geometry, lambda shape: shapely.buffer(shape, distance))
     return replace(grown, shape=wrap(grown.shape)) if not grown.shape.is_empty else grown
 
 
 @function("Feature.buffer")
-def buffer_feature(feature: Feature, distance: float, max_error: Any = None, proj: Any = None) -> Feature:  # noqa: ANN401
+def buffer_feature(feature: Feature, distance: float, max_error: Value = None, proj: Value = None) -> Feature:
     """Grown by metres, or shrunk."""
     return replace(feature, geometry=buffer(to_geometry(feature), distance))
 
 
-def _simplified(geometry: Geometry, max_error: Any) -> Geometry:  # noqa: ANN401 - number or error margin
+def _simplified(geometry: Geometry, max_error: Value) -> Geometry:
     metres = max_error if isinstance(max_error, (int, float)) else getattr(max_error, "value", 1)
     return in_metres(geometry, lambda shape: shapely.simplify(shape, float(metres)))
 
 
 @function("Geometry.simplify")
-def simplify(geometry: Geometry, max_error: Any, proj: Any = None) -> Geometry:  # noqa: ANN401 - error margin
+def simplify(geometry: Geometry, max_error: Value, proj: Value = None) -> Geometry:
     """Fewer points, at most so many metres away."""
     return _simplified(geometry, max_error)
 
 
 @function("Feature.simplify")
-def simplify_feature(feature: Feature, max_error: Any, proj: Any = None) -> Feature:  # noqa: ANN401 - error margin
+def simplify_feature(feature: Feature, max_error: Value, proj: Value = None) -> Feature:
     """Fewer points, at most so many metres away."""
     return replace(feature, geometry=_simplified(to_geometry(feature), max_error))
 
@@ -205,8 +206,8 @@ def simplify_feature(feature: Feature, max_error: Any, proj: Any = None) -> Feat
 def transform(
     geometry: Geometry,
     proj: Projection | None = None,
-    max_error: Any = None,
-    geodesic: Any = None,  # noqa: ANN401
+    max_error: Value = None,
+    geodesic: Value = None,
 ) -> Geometry:
     """In another CRS."""
     code = LONLAT if proj is None else proj.crs
@@ -217,8 +218,8 @@ def transform(
 def transform_feature(
     feature: Feature,
     proj: Projection | None = None,
-    max_error: Any = None,
-    geodesic: Any = None,  # noqa: ANN401
+    max_error: Value = None,
+    geodesic: Value = None,
 ) -> Feature:
     """In another CRS."""
     return replace(feature, geometry=transform(to_geometry(feature), proj))
@@ -226,11 +227,11 @@ def transform_feature(
 
 def _measure(name: str, measure: Callable[[Geometry], float]) -> None:
     @function(f"Geometry.{name}")
-    def on_geometry(geometry: Geometry, max_error: Any = None, proj: Any = None) -> float:  # noqa: ANN401
+    def on_geometry(geometry: Geometry, max_error: Value = None, proj: Value = None) -> float:
         return measure(geometry)
 
     @function(f"Feature.{name}")
-    def on_feature(feature: Geometry, max_error: Any = None, proj: Any = None) -> float:  # noqa: ANN401
+    def on_feature(feature: Geometry, max_error: Value = None, proj: Value = None) -> float:
         return measure(feature)
 
 
@@ -241,12 +242,12 @@ _measure("length", geodesic_length)
 
 def _pairwise(name: str, combine: Callable[[BaseGeometry, BaseGeometry], Any], makes_geometry: bool) -> None:
     @function(f"Geometry.{name}")
-    def on_geometries(left: Geometry, right: Geometry, max_error: Any = None, proj: Any = None) -> Any:  # noqa: ANN401
+    def on_geometries(left: Geometry, right: Geometry, max_error: Value = None, proj: Value = None) -> Value:
         found = combine(left.lonlat, right.lonlat)
         return Geometry(found) if makes_geometry else bool(found)
 
     @function(f"Feature.{name}")
-    def on_features(left: Feature, right: Feature, max_error: Any = None, proj: Any = None) -> Any:  # noqa: ANN401
+    def on_features(left: Feature, right: Feature, max_error: Value = None, proj: Value = None) -> Value:
         one, two = to_geometry(left), to_geometry(right)
         found = combine(one.lonlat, two.lonlat)
         return replace(left, geometry=Geometry(found)) if makes_geometry else bool(found)
@@ -270,8 +271,8 @@ for _name, _combine in {
 
 @function("Geometry.distance", "Feature.distance")
 def distance(
-    left: Geometry, right: Geometry, max_error: Any = None, proj: Any = None, spherical: bool = False
-) -> float:  # noqa: ANN401
+    left: Geometry, right: Geometry, max_error: Value = None, proj: Value = None, spherical: bool = False
+) -> float:
     """Metres between two geometries."""
     return geodesic_distance(left, right)
 
@@ -281,8 +282,8 @@ def within_distance(
     left: Geometry,
     right: Geometry,
     distance: float,
-    max_error: Any = None,
-    proj: Any = None,  # noqa: ANN401
+    max_error: Value = None,
+    proj: Value = None,
 ) -> bool:
     """Whether two geometries are at most so many metres apart."""
     return geodesic_distance(left, right) <= distance

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from rsbot_beam.local_ee.collection import Collection, Element, Feature, list_collection
 from rsbot_beam.local_ee.filters import Filter
 from rsbot_beam.local_ee.functions.collections import set_property
 from rsbot_beam.local_ee.registry import function
+from rsbot_beam.local_ee.values import Value
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def inverted() -> Join:
 
 
 @function("Join.inner")
-def inner(primary_key: str = "primary", secondary_key: str = "secondary", measure_key: Any = None) -> Join:  # noqa: ANN401
+def inner(primary_key: str = "primary", secondary_key: str = "secondary", measure_key: Value = None) -> Join:
     """A feature for each matching pair."""
     return Join(
         lambda left, matches: [Feature(None, {primary_key: left, secondary_key: other}) for other in matches],
@@ -69,8 +69,8 @@ def save_all(
     matches_key: str,
     ordering: str | None = None,
     ascending: bool = True,
-    measure_key: Any = None,
-    outer: bool = False,  # noqa: ANN401
+    measure_key: Value = None,
+    outer: bool = False,
 ) -> Join:
     """Left elements with the list of their matches as a property."""
 
@@ -86,8 +86,8 @@ def save_first(
     match_key: str,
     ordering: str | None = None,
     ascending: bool = True,
-    measure_key: Any = None,
-    outer: bool = False,  # noqa: ANN401
+    measure_key: Value = None,
+    outer: bool = False,
 ) -> Join:
     """Left elements with their first match as a property."""
 

@@ -10,6 +10,7 @@ import numpy as np
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.kernels import Kernel, scaled, shaped
 from rsbot_beam.local_ee.registry import function
+from rsbot_beam.local_ee.values import Value
 
 # Whether a pixel belongs to the kernel, or its weight, by (dx, dy, radius) in pixels.
 SHAPES: dict[str, Callable[[Any, Any, float], Any]] = {
@@ -70,7 +71,7 @@ for _kind in FIXED:
     _register_fixed(_kind)
 
 
-def centred(weights: Any, x: int = -1, y: int = -1) -> Any:  # noqa: ANN401 - arrays
+def centred(weights: Value, x: int = -1, y: int = -1) -> Value:
     """Weights padded with 0 so that the focus (by default the centre) is in the middle of an odd shape."""
     height, width = weights.shape
     focus_x, focus_y = (width - 1) // 2 if x < 0 else x, (height - 1) // 2 if y < 0 else y
@@ -86,7 +87,7 @@ def gaussian(
 ) -> Kernel:
     """A bell curve, cut at the radius."""
 
-    def make(metres: float) -> Any:  # noqa: ANN401 - array
+    def make(metres: float) -> Value:
         size = metres if units == "meters" else 1.0
         reach = max(int(radius / size), 0)
         dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
@@ -101,7 +102,7 @@ def rectangle(
 ) -> Kernel:
     """A rectangle."""
 
-    def make(metres: float) -> Any:  # noqa: ANN401 - array
+    def make(metres: float) -> Value:
         size = metres if units == "meters" else 1.0
         return scaled(np.ones((2 * int(y_radius / size) + 1, 2 * int(x_radius / size) + 1)), normalize, magnitude)
 
@@ -121,7 +122,7 @@ def fixed(
 def add(kernel1: Kernel, kernel2: Kernel, normalize: bool = False) -> Kernel:
     """The sum of two kernels."""
 
-    def make(metres: float) -> Any:  # noqa: ANN401 - array
+    def make(metres: float) -> Value:
         one, two = kernel1.weights(metres), kernel2.weights(metres)
         rows, columns = (max(one.shape[axis], two.shape[axis]) for axis in (0, 1))
         total = np.zeros((rows, columns))
@@ -143,7 +144,7 @@ def rotate(kernel: Kernel, rotations: int) -> Kernel:
 def inverse(kernel: Kernel) -> Kernel:
     """One over each weight; 0 stays 0."""
 
-    def make(metres: float) -> Any:  # noqa: ANN401 - array
+    def make(metres: float) -> Value:
         weights = kernel.weights(metres)
         return np.divide(1.0, weights, out=np.zeros_like(weights), where=weights != 0)
 

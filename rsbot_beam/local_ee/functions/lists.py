@@ -12,13 +12,14 @@ from rsbot_beam.local_ee.filters import Filter
 from rsbot_beam.local_ee.functions.strings import to_text
 from rsbot_beam.local_ee.reducers import Reducer
 from rsbot_beam.local_ee.registry import function
+from rsbot_beam.local_ee.values import Value
 
 # Elements that a list may have, so that a sequence with a wrong step does not eat the memory.
 MAX_LENGTH = 10_000_000
 
 
 @function("List.get", "List.getNumber", "List.getString", "List.getArray", "List.getGeometry")
-def get(list: list, index: int) -> Any:  # noqa: ANN401 - graph values
+def get(list: list, index: int) -> Value:
     """An element; negative counts from the end."""
     if not -len(list) <= index < len(list):
         raise RequestError(
@@ -35,7 +36,7 @@ def map_list(list: list, base_algorithm: FunctionValue, drop_nulls: bool = False
 
 
 @function("List.iterate")
-def iterate(list: list, function: FunctionValue, first: Any) -> Any:  # noqa: ANN401 - graph values
+def iterate(list: list, function: FunctionValue, first: Value) -> Value:
     """A function of (element, result so far) over all elements."""
     result = first
     for item in list:
@@ -52,7 +53,7 @@ def filter_list(list: list, filter: Filter) -> list:
 
 
 @function("List.reduce")
-def reduce(list: list, reducer: Reducer) -> Any:  # noqa: ANN401 - number or dictionary
+def reduce(list: list, reducer: Reducer) -> Value:
     """The elements reduced; a dictionary where the reducer has several outputs."""
     columns = [list] if reducer.inputs == 1 else [*zip(*list, strict=True)]
     found = reducer.scalars(columns)
@@ -82,7 +83,7 @@ def size(list: list) -> int:
 
 
 @function("List.add")
-def add(list: list, element: Any) -> list:  # noqa: ANN401 - graph values
+def add(list: list, element: Value) -> list:
     """One element more."""
     return [*list, element]
 
@@ -94,7 +95,7 @@ def cat(list: list, other: list) -> list:
 
 
 @function("List.contains")
-def contains(list: list, element: Any) -> bool:  # noqa: ANN401 - graph values
+def contains(list: list, element: Value) -> bool:
     """Whether an element is there."""
     return element in list
 
@@ -131,19 +132,19 @@ def flatten(list: list) -> list:
 
 
 @function("List.frequency")
-def frequency(list: list, element: Any) -> int:  # noqa: ANN401 - graph values
+def frequency(list: list, element: Value) -> int:
     """How often an element is there."""
     return list.count(element)
 
 
 @function("List.indexOf")
-def index_of(list: list, element: Any) -> int:  # noqa: ANN401 - graph values
+def index_of(list: list, element: Value) -> int:
     """Where an element is first, -1 if it is not there."""
     return list.index(element) if element in list else -1
 
 
 @function("List.insert")
-def insert(list: list, index: int, element: Any) -> list:  # noqa: ANN401 - graph values
+def insert(list: list, index: int, element: Value) -> list:
     """An element put in."""
     return [*list[:index], element, *list[index:]]
 
@@ -155,7 +156,7 @@ def join(list: list, separator: str = "") -> str:
 
 
 @function("List.remove")
-def remove(list: list, element: Any) -> list:  # noqa: ANN401 - graph values
+def remove(list: list, element: Value) -> list:
     """Without the first such element."""
     index = index_of(list, element)
     return list if index < 0 else [*list[:index], *list[index + 1 :]]
@@ -168,20 +169,20 @@ def remove_all(list: list, other: list) -> list:
 
 
 @function("List.repeat")
-def repeat(value: Any, count: int) -> list:  # noqa: ANN401 - graph values
+def repeat(value: Value, count: int) -> list:
     """So many times the same."""
     return [value] * count
 
 
 @function("List.replace")
-def replace(list: list, oldval: Any, newval: Any) -> list:  # noqa: ANN401 - graph values
+def replace(list: list, oldval: Value, newval: Value) -> list:
     """The first such element replaced."""
     index = index_of(list, oldval)
     return list if index < 0 else [*list[:index], newval, *list[index + 1 :]]
 
 
 @function("List.replaceAll")
-def replace_all(list: list, oldval: Any, newval: Any) -> list:  # noqa: ANN401 - graph values
+def replace_all(list: list, oldval: Value, newval: Value) -> list:
     """All such elements replaced."""
     return [newval if item == oldval else item for item in list]
 
@@ -200,7 +201,7 @@ def rotate(list: list, distance: int) -> list:
 
 
 @function("List.set")
-def set_item(list: list, index: int, element: Any) -> list:  # noqa: ANN401 - graph values
+def set_item(list: list, index: int, element: Value) -> list:
     """One element replaced."""
     found = [*list]
     found[index] = element
@@ -208,7 +209,7 @@ def set_item(list: list, index: int, element: Any) -> list:  # noqa: ANN401 - gr
 
 
 @function("List.shuffle")
-def shuffle(list: list, seed: Any = None) -> list:  # noqa: ANN401 - number or text
+def shuffle(list: list, seed: Value = None) -> list:
     """In an order that depends on the seed only."""
     found = [*list]
     Random(str(seed)).shuffle(found)  # noqa: S311 - reproducible on purpose

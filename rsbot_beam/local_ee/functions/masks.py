@@ -17,6 +17,7 @@ from rsbot_beam.local_ee.image import Image, PixelContext, Raster, both_valid, c
 from rsbot_beam.local_ee.rasterize import inside
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.types import FLOAT, Band, union_type
+from rsbot_beam.local_ee.values import Value
 
 
 @function("Image.mask")
@@ -85,7 +86,7 @@ def _either(first: NDArray[Any], second: NDArray[Any], context: PixelContext) ->
     return np.where(first > 0, first, second)
 
 
-def _joined(image: Image, fill: Image) -> Any:  # noqa: ANN401 - geometry or None
+def _joined(image: Image, fill: Image) -> Value:
     if image.footprint is None or fill.footprint is None:
         return None
     return image.footprint.union(fill.footprint)
@@ -158,7 +159,7 @@ def clip(input: Image, geometry: Geometry) -> Image:
         within = inside(geometry, context)
         return [Raster(r.values, both_valid(r.mask, within, context)) for r in context.rasters(input, indices)]
 
-    def footprint() -> Any:  # noqa: ANN401 - geometry or None
+    def footprint() -> Value:
         return geometry.lonlat if input.footprint is None else input.footprint.intersection(geometry.lonlat)
 
     return input.derive(lambda: input.bands, compute, footprint=footprint)

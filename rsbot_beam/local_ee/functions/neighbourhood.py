@@ -19,6 +19,7 @@ from rsbot_beam.local_ee.reducers import SIMPLE, Reducer
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.stack import Stack
 from rsbot_beam.local_ee.types import DOUBLE, FLOAT, Band, Projection
+from rsbot_beam.local_ee.values import Value
 
 # Pixels that a kernel may reach; Earth Engine refuses kernels of more than 512 pixels.
 MAX_REACH = 256
@@ -57,9 +58,9 @@ def reduce_neighborhood(
     image: Image,
     reducer: Reducer,
     kernel: Kernel,
-    input_weight: Any = "kernel",  # noqa: ANN401 - text
+    input_weight: Value = "kernel",
     skip_masked: bool = True,
-    optimization: Any = None,  # noqa: ANN401 - ignored
+    optimization: Value = None,
 ) -> Image:
     """The neighbours that a kernel weighs, reduced; bands are named `band_output`."""
     places = [(index, output) for index in range(len(image.bands)) for output in reducer.outputs]
@@ -117,7 +118,7 @@ def convolve(image: Image, kernel: Kernel) -> Image:
     return image.derive(lambda: [replace(band, type=_real(band)) for band in image.bands], compute)
 
 
-def _real(band: Band) -> Any:  # noqa: ANN401 - PixelType
+def _real(band: Band) -> Value:
     return DOUBLE if band.type.precision == "double" else FLOAT
 
 

@@ -20,6 +20,7 @@ from rsbot_beam.local_ee.reducers import Output, Reducer
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.stack import Stack
 from rsbot_beam.local_ee.types import DOUBLE, Band
+from rsbot_beam.local_ee.values import Value
 
 # Overlapping features that a reducer without a short cut takes; each costs a raster of its own.
 MAX_OVERLAID = 2_000
@@ -40,7 +41,7 @@ def shapes_on(collection: Collection, context: PixelContext) -> Shapes:
     return found
 
 
-def number_of(feature: Feature, source: Any) -> float | None:  # noqa: ANN401 - number or property name
+def number_of(feature: Feature, source: Value) -> float | None:
     """A number, or the property of that name; None where the feature has no number there."""
     value = feature.properties.get(source) if isinstance(source, str) else source
     if isinstance(value, bool):
@@ -49,7 +50,7 @@ def number_of(feature: Feature, source: Any) -> float | None:  # noqa: ANN401 - 
 
 
 @function("Image.paint")
-def paint(image: Image, feature_collection: Collection, color: Any = 0, width: Any = None) -> Image:  # noqa: ANN401
+def paint(image: Image, feature_collection: Collection, color: Value = 0, width: Value = None) -> Image:
     """Features filled, or their outlines drawn, with a number or a property; what is painted becomes valid."""
 
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
@@ -71,7 +72,7 @@ def _over(raster: Raster, values: NDArray[Any], painted: NDArray[np.bool_], band
     )
 
 
-def _drawn(shape: BaseGeometry, feature: Feature, width: Any, context: PixelContext) -> BaseGeometry:  # noqa: ANN401
+def _drawn(shape: BaseGeometry, feature: Feature, width: Value, context: PixelContext) -> BaseGeometry:
     """The area of a geometry to fill: itself, or its outline of so many pixels."""
     if width is None:
         return shape

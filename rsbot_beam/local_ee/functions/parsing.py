@@ -14,6 +14,7 @@ from rsbot_beam.local_ee.functions.bands import select
 from rsbot_beam.local_ee.functions.masks import where
 from rsbot_beam.local_ee.image import Image, constant_image
 from rsbot_beam.local_ee.registry import FUNCTIONS, call, function
+from rsbot_beam.local_ee.values import Value
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?)|(?P<name>[A-Za-z_]\w*)"
@@ -159,7 +160,7 @@ class Parser:
             return lambda scope: self._picked(scope[image], [term(scope) for term in terms])
         return self._call(name, terms)
 
-    def _picked(self, image: Any, bands: list[Any]) -> Any:  # noqa: ANN401 - graph values
+    def _picked(self, image: Value, bands: list[Any]) -> Value:
         return self.band(image, bands)
 
     def _arguments(self) -> list[Term]:
@@ -184,7 +185,7 @@ class Parser:
     def _variable(self, name: str) -> Term:
         default = self.default
 
-        def find(scope: Scope) -> Any:  # noqa: ANN401 - graph values
+        def find(scope: Scope) -> Value:
             if name in scope:
                 return scope[name]
             if default is None:
@@ -219,7 +220,7 @@ def parse_image(
 ) -> FunctionValue:
     """A function of images from text."""
 
-    def apply(name: str, *values: Any) -> Any:  # noqa: ANN401 - graph values
+    def apply(name: str, *values: Value) -> Value:
         images = [value if isinstance(value, Image) else constant_image(value) for value in values]
         if name in arithmetic.BINARY and len(images) > 2:
             # min(a, b, c) and the like take any number.
@@ -233,7 +234,7 @@ def parse_image(
             f"Image.parseExpression: Unknown function '{name}' of {len(images)} arguments in '{expression}'."
         )
 
-    def choose(test: Any, yes: Any, no: Any) -> Image:  # noqa: ANN401 - images or numbers
+    def choose(test: Value, yes: Value, no: Value) -> Image:
         images = [value if isinstance(value, Image) else constant_image(value) for value in (test, yes, no)]
         chosen = where(input=images[2], test=images[0], value=images[1])
         masked = arithmetic.binary("first", chosen, images[0])
@@ -260,7 +261,7 @@ def parse_number(expression: str, vars: dict | None = None) -> float:
             )
         return arithmetic.number(name, *values)
 
-    def band(value: Any, names: Any) -> Any:  # noqa: ANN401 - dictionary or list
+    def band(value: Value, names: Value) -> Value:
         return value[names[0]]
 
     term = Parser(expression, apply, band, lambda test, yes, no: yes if test else no).parse()

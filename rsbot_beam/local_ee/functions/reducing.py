@@ -14,20 +14,22 @@ from rsbot_beam.local_ee.functions.casts import cast_values
 from rsbot_beam.local_ee.functions.collections import gather, members, template_of
 from rsbot_beam.local_ee.image import Image, PixelContext, Raster
 from rsbot_beam.local_ee.reducers import SIMPLE, Output, Reducer, combine, percentile_reducer, repeat
+from rsbot_beam.local_ee.reducers import for_each as named_copies
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.stack import Stack
 from rsbot_beam.local_ee.types import Band, PixelType, union_type
+from rsbot_beam.local_ee.values import Value
 
 
 def _register_simple(name: str, reducer: Reducer) -> None:
     @function(f"Reducer.{name}")
     def make(
         num_inputs: int = 1,
-        max_buckets: Any = None,
-        min_bucket_width: Any = None,
-        max_raw: Any = None,  # noqa: ANN401
-        tuple_size: Any = None,
-        num_optional: Any = None,  # noqa: ANN401
+        max_buckets: Value = None,
+        min_bucket_width: Value = None,
+        max_raw: Value = None,
+        tuple_size: Value = None,
+        num_optional: Value = None,
     ) -> Reducer:
         if num_inputs == 1:
             return reducer
@@ -43,9 +45,9 @@ for _name, _reducer in SIMPLE.items():
 def percentile(
     percentiles: list,
     output_names: list | None = None,
-    max_buckets: Any = None,
-    min_bucket_width: Any = None,  # noqa: ANN401
-    max_raw: Any = None,  # noqa: ANN401
+    max_buckets: Value = None,
+    min_bucket_width: Value = None,
+    max_raw: Value = None,
 ) -> Reducer:
     """Percentiles, 0 to 100."""
     return percentile_reducer(percentiles, output_names)
@@ -66,7 +68,13 @@ def repeated(reducer: Reducer, count: int) -> Reducer:
 @function("Reducer.forEach")
 def for_each(reducer: Reducer, output_names: list) -> Reducer:
     """A reducer for each name."""
-    return repeat(reducer, len(output_names)).renamed(output_names)
+    return named_copies(reducer, output_names)
+
+
+@function("Reducer.forEachBand")
+def for_each_band(reducer: Reducer, image: Image) -> Reducer:
+    """A reducer for each band of an image."""
+    return named_copies(reducer, image.names)
 
 
 @function("Reducer.setOutputs")
@@ -94,7 +102,7 @@ def group(reducer: Reducer, group_field: int = 0, group_name: str = "group") -> 
 
 
 @function("Reducer.histogram", "Reducer.autoHistogram")
-def histogram(max_buckets: int = 256, min_bucket_width: float | None = None, max_raw: Any = None) -> Reducer:  # noqa: ANN401
+def histogram(max_buckets: int = 256, min_bucket_width: float | None = None, max_raw: Value = None) -> Reducer:
     """Bucket means and counts: `{"bucketMeans", "bucketMin", "bucketWidth", "histogram"}`."""
 
     def reduce(stack: Stack) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from rsbot_beam.local_ee.reducers import Reducer
 from rsbot_beam.local_ee.region_pixels import coarser, region_grid, region_of, region_pixels, working_projection
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.types import Projection
+from rsbot_beam.local_ee.values import Value
 
 
 @function("Image.reduceRegion")
@@ -98,7 +99,7 @@ def sample_rectangle(
     region: Geometry | None = None,
     properties: list | None = None,
     default_value: float | None = None,
-    default_array_value: Any = None,  # noqa: ANN401 - not served
+    default_array_value: Value = None,
 ) -> Feature:
     """The pixels of the rectangle around a region as lists of rows, in the image's own projection."""
     from rsbot_beam.local_ee.image import PixelContext
@@ -114,7 +115,7 @@ def sample_rectangle(
     for name, raster in zip(image.names, context.rasters(image, range(len(image.bands))), strict=True):
         if default_value is None and not raster.valid.all():
             raise RequestError(
-                f"Image.sampleRectangle: Fully masked pixels / pixels outside of the image footprint when sampling band '{name}' with no default value set."
+                f"Image.sampleRectangle: Fully masked pixels outside of the image footprint in band '{name}': give a defaultValue."
             )
         found[name] = np.where(raster.valid, raster.values, default_value or 0).tolist()
     return Feature(area, found)

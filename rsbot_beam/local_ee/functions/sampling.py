@@ -22,6 +22,7 @@ from rsbot_beam.local_ee.rasterize import inside
 from rsbot_beam.local_ee.region_pixels import Pixels, picked, region_grid, region_of, region_pixels
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.types import Projection
+from rsbot_beam.local_ee.values import Value
 
 # Pixels: regions that lie in one tile of this side are sampled together.
 TILE = 256
@@ -45,7 +46,7 @@ class Drawn:
     lat: NDArray[np.float64]
     rank: NDArray[np.float64]
 
-    def only(self, chosen: Any) -> Drawn:  # noqa: ANN401 - mask or indices
+    def only(self, chosen: Value) -> Drawn:
         """Some of them."""
         return Drawn(
             [column[chosen] for column in self.values],
@@ -192,7 +193,7 @@ def sample_regions(
     """The pixels of each feature's region, with properties of the feature; pixels with a masked band are left out."""
     lattice = _projection(image, projection, scale)
 
-    def source(_bbox: Any) -> Iterator[Feature]:  # noqa: ANN401 - bbox
+    def source(_bbox: Value) -> Iterator[Feature]:
         located = [
             (feature, region_grid(feature.geometry, lattice)) for feature in collection.features() if feature.geometry
         ]

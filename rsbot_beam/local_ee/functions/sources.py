@@ -14,19 +14,20 @@ from rsbot_beam.local_ee.environment import Environment
 from rsbot_beam.local_ee.image import Image, PixelContext, Raster, constant_image
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.types import DOUBLE, FLOAT, Band, Projection, crs_of
+from rsbot_beam.local_ee.values import Value
 
 # Radius of the sphere with WGS 84's surface area, metres: what pixelArea counts with in degrees.
 AUTHALIC_RADIUS = 6371007.1810
 
 
 @function("Image.load")
-def load_image(id: str, environment: Environment, version: Any = None) -> Image:  # noqa: ANN401 - ignored
+def load_image(id: str, environment: Environment, version: Value = None) -> Image:
     """An image asset."""
     return environment.catalog.image(id)
 
 
 @function("ImageCollection.load")
-def load_collection(id: str, environment: Environment, version: Any = None) -> Collection:  # noqa: ANN401 - ignored
+def load_collection(id: str, environment: Environment, version: Value = None) -> Collection:
     """An image collection asset."""
     return environment.catalog.images(id)
 
@@ -35,20 +36,20 @@ def load_collection(id: str, environment: Environment, version: Any = None) -> C
 def load_table(
     table_id: str,
     environment: Environment,
-    geometry_column: Any = None,
-    version: Any = None,  # noqa: ANN401
+    geometry_column: Value = None,
+    version: Value = None,
 ) -> Collection:
     """A table asset, or an image collection's footprints."""
     return environment.catalog.collection(table_id)
 
 
 @function("Image.constant")
-def constant(value: Any) -> Image:  # noqa: ANN401 - a number or a list of them
+def constant(value: Value) -> Image:
     """The same value everywhere."""
     return constant_image(value)
 
 
-def computed(names: Sequence[str], compute: Callable[[PixelContext], Sequence[NDArray[Any]]], type: Any) -> Image:  # noqa: ANN401
+def computed(names: Sequence[str], compute: Callable[[PixelContext], Sequence[NDArray[Any]]], type: Value) -> Image:
     """An image that is valid everywhere, of arrays made from a context."""
 
     def rasters(indices: Sequence[int], context: PixelContext) -> list[Raster]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.temporal import Date
+from rsbot_beam.local_ee.values import Value
 
 _FORMAT = re.compile(r"%([-+ 0,(#]*)(\d*)(?:\.(\d+))?([a-zA-Z%])")
 
 
-def to_text(value: Any) -> str:  # noqa: ANN401 - graph values
+def to_text(value: Value) -> str:
     """A value as Earth Engine writes it into a text."""
     from rsbot_beam.local_ee.encode_values import encode_value
 
@@ -30,13 +30,13 @@ def to_text(value: Any) -> str:  # noqa: ANN401 - graph values
 
 
 @function("String")
-def string(input: Any) -> str:  # noqa: ANN401 - graph values
+def string(input: Value) -> str:
     """A value as text."""
     return to_text(input)
 
 
 @function("String.cat")
-def cat(string1: Any, string2: Any) -> str:  # noqa: ANN401 - graph values
+def cat(string1: Value, string2: Value) -> str:
     """Two texts one after the other."""
     return to_text(string1) + to_text(string2)
 
@@ -110,7 +110,7 @@ def trim(string: str) -> str:
 
 
 @function("String.equals")
-def equals(reference: str, target: Any) -> bool:  # noqa: ANN401 - graph values
+def equals(reference: str, target: Value) -> bool:
     """Whether two texts are equal."""
     return reference == target
 
@@ -122,7 +122,7 @@ def compare(string1: str, string2: str) -> int:
 
 
 @function("String.encodeJSON")
-def encode_json(object: Any) -> str:  # noqa: ANN401 - graph values
+def encode_json(object: Value) -> str:
     """A value as JSON."""
     from rsbot_beam.local_ee.encode_values import encode_value
 
@@ -130,7 +130,7 @@ def encode_json(object: Any) -> str:  # noqa: ANN401 - graph values
 
 
 @function("String.decodeJSON")
-def decode_json(string: str) -> Any:  # noqa: ANN401 - JSON
+def decode_json(string: str) -> Value:
     """The value of JSON."""
     try:
         return json.loads(string)

@@ -15,6 +15,7 @@ from rsbot_beam.local_ee.image import Image, PixelContext, Raster
 from rsbot_beam.local_ee.provider import crs_of
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.types import FLOAT, METRES_PER_DEGREE, Band, integer_type
+from rsbot_beam.local_ee.values import Value
 
 REACH = (1, 1)
 
@@ -56,7 +57,7 @@ def _shade(east: NDArray[Any], north: NDArray[Any], azimuth: float, elevation: f
     return np.clip(255 * light, 0, 255)
 
 
-def _derived(image: Image, name: str, formula: Any, type: Any = FLOAT) -> Image:  # noqa: ANN401 - a function
+def _derived(image: Image, name: str, formula: Value, type: Value = FLOAT) -> Image:
     def compute(_indices: Sequence[int], context: PixelContext) -> list[Raster]:
         east, north, valid = gradients(image, context)
         return [Raster(formula(east, north).astype(type.dtype), valid)]
