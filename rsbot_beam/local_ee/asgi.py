@@ -8,7 +8,6 @@ import json
 import socket
 import struct
 from collections.abc import Callable, Mapping, Sequence
-
 from typing import Any
 
 from starlette.responses import Response

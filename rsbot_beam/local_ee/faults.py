@@ -98,7 +98,8 @@ class Faults:
         parse_latency(self.latency)
         rates = [getattr(self, f"rate_{kind}") for kind in KINDS]
         if min(rates) < 0 or sum(rates) > 1:
-            raise InputError(f"Fault rates must be 0 or more and add up to at most 1, got {dict(zip(KINDS, rates, strict=True))}.")
+            given = dict(zip(KINDS, rates, strict=True))
+            raise InputError(f"Fault rates must be 0 or more and add up to at most 1, got {given}.")
 
     @staticmethod
     def from_json(given: Mapping[str, Any], base: Faults | None = None) -> Faults:

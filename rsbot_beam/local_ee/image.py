@@ -158,7 +158,7 @@ class PixelContext:
         self.grid = grid
         self.all_valid: NDArray[np.bool_] = np.broadcast_to(np.True_, grid.shape)
         self.none_valid: NDArray[np.bool_] = np.broadcast_to(np.False_, grid.shape)
-        self.masks: dict[Any, NDArray[np.bool_]] = {}
+        self.masks: dict[tuple[int, str], tuple[BaseGeometry, NDArray[np.bool_]]] = {}
         self._done: dict[tuple[Image, int], Raster] = {}
         self._family = family if family is not None else {}
         self._family.setdefault(grid, self)

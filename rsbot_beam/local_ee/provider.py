@@ -7,7 +7,7 @@ The interpreter knows assets only through `Provider`. Times are milliseconds sin
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias, runtime_checkable
@@ -191,7 +191,7 @@ class PixelGrid:
         """The pixels from (row, column) on, of a (height, width), as a grid of their own; may reach outside this one."""
         return PixelGrid(self.crs, self.transform * Affine.translation(column, row), shape)
 
-    def _get(self, name: str, compute: Any) -> tuple[FloatArray, FloatArray]:
+    def _get(self, name: str, compute: Callable[[], tuple[FloatArray, FloatArray]]) -> tuple[FloatArray, FloatArray]:
         found = self._cache.get(name)
         if found is None:
             with self._lock:

@@ -20,12 +20,10 @@ from rsbot_beam.local_ee.values import Value
 def inside(geometry: Geometry, context: PixelContext) -> NDArray[np.bool_]:
     """(H, W) bool: which pixel centres lie in a geometry. Computed once for a geometry and grid."""
     key = (id(geometry.shape), geometry.crs)
-    found = context.masks.get(key)
-    if found is None:
-        found = context.masks[key] = _inside(geometry, context)
-        # The memory of the geometry must not be given to another one while its id is a key.
-        context.masks[key, "shape"] = np.array([geometry.shape], dtype=object)  # type: ignore[assignment]
-    return found
+    if key not in context.masks:
+        # The shape is kept as well: its memory must not be given to another one while its id is a key.
+        context.masks[key] = (geometry.shape, _inside(geometry, context))
+    return context.masks[key][1]
 
 
 def _inside(geometry: Geometry, context: PixelContext) -> NDArray[np.bool_]:

@@ -173,7 +173,7 @@ def parse_joda(pattern: str, text: str) -> Date:
         raise RequestError(f"Date.parse: '{text}' does not match the format '{pattern}'.")
     fields = {name: int(value) for name, value in found.groupdict().items()}
     doy = fields.pop("doy", 1)
-    moment = datetime(**{"year": 1970, "month": 1, "day": 1, **fields}, tzinfo=UTC)  # type: ignore[arg-type]
+    moment = datetime(**{"year": 1970, "month": 1, "day": 1, **fields}, tzinfo=UTC)
     return Date(to_ms(moment + timedelta(days=doy - 1)))
 
 

@@ -98,6 +98,7 @@ def _modulo(first: Array, second: Array) -> Array:
 
 def _whole(operation: Callable[..., Array]) -> Callable[..., Array]:
     """The operation on int64."""
+
     def compute(*arrays: Array) -> Array:
         return operation(*(array.astype(np.int64) for array in arrays))
 

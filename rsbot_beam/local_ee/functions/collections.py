@@ -434,7 +434,8 @@ def random_points(region: Geometry, points: int = 1000, seed: int = 0, max_error
     import shapely
 
     generator = np.random.default_rng(seed)
-    shape, found = region.lonlat, []
+    shape = region.lonlat
+    found: list[tuple[float, float]] = []
     shapely.prepare(shape)
     west, south, east, north = shape.bounds
     while len(found) < points and not shape.is_empty:

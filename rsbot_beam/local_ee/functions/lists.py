@@ -109,7 +109,7 @@ def contains_all(list: list, other: list) -> bool:
 @function("List.distinct")
 def distinct(list: list) -> list:
     """Each element once."""
-    found: list[Any] = []
+    found = []
     for item in list:
         if item not in found:
             found.append(item)
@@ -125,7 +125,7 @@ def equals(list: list, other: list) -> bool:
 @function("List.flatten")
 def flatten(list: list) -> list:
     """Elements of nested lists."""
-    found: list[Any] = []
+    found = []
     for item in list:
         found.extend(flatten(item) if isinstance(item, type(found)) else [item])
     return found

@@ -140,7 +140,7 @@ class Parser:
 
     def _primary(self) -> Term:
         token = self._next()
-        if token == "(":
+        if token == "(":  # noqa: S105 - a token of the language
             found = self._ternary()
             self._expect(")")
             return found
