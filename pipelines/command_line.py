@@ -24,6 +24,8 @@ _FROM_WORKER = re.compile(
     rf"rsbot_beam\.errors\.(\w+): (.*?)(?={_WHILE_RUNNING}|\n\n(?:During handling|The above exception)|\s*\Z)",
     re.DOTALL,
 )
+# The same for what the operating system refused.
+_OS_ERROR = re.compile(rf"^\w+Error: (\[Errno \d+\] .*?)(?={_WHILE_RUNNING}|$)", re.MULTILINE)
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -115,7 +117,7 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str]) ->
         print("rsbot: stopped; the same command continues where it was", file=sys.stderr)
         return 130
     except Exception as error:
-        ours = from_worker(error)
+        ours = from_worker(error) or from_system(error)
         if ours is None:
             raise
         return _report(ours)
@@ -132,6 +134,12 @@ def from_worker(error: BaseException) -> RsbotError | None:
     name, message = found[-1] if found else ("", "")
     kind = getattr(errors, name, None)
     return kind(message) if isinstance(kind, type) and issubclass(kind, RsbotError) else None
+
+
+def from_system(error: BaseException) -> RsbotError | None:
+    """What the operating system refused to this process or a Beam worker (no space left, no permission); or None."""
+    found = [str(error)] if isinstance(error, OSError) else _OS_ERROR.findall(str(error))
+    return RsbotError(f"{found[-1]}; once that is cured, the same command continues where it was") if found else None
 
 
 def _configure_logging() -> None:

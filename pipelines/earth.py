@@ -7,63 +7,45 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rsbot_beam.errors import InputError, RsbotError
 from rsbot_beam.local_ee.faults import Faults
 from rsbot_beam.local_ee.limits import MAX_CONCURRENT, MAX_QPS
 from rsbot_beam.local_ee.provider import Provider
-from rsbot_beam.local_ee.run import listen, serve, url_of
+from rsbot_beam.local_ee.run import end_with_stdin, listen, serve, url_of
 from rsbot_beam.local_ee.server import LocalEarthEngine, Settings
 
 RATES = ("429", "500", "503", "reset", "truncate", "hang")
+FLAGS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("host", {"default": "127.0.0.1", "help": "address to listen on"}),
+    ("port", {"type": int, "default": 0, "help": "0 takes a free one"}),
+    ("assets", {"type": Path, "action": "append", "default": [], "help": "folder with a manifest.json; repeatable"}),
+    ("seed", {"type": int, "default": 0, "help": "of the world and of the faults"}),
+    ("max_concurrent", {"type": int, "default": MAX_CONCURRENT, "help": "requests at a time; 0 = any number"}),
+    ("max_qps", {"type": float, "default": MAX_QPS, "help": "requests in a second; 0 = any number"}),
+    ("latency", {"default": "0", "help": "seconds before every answer, such as 0.5 or 0.5±0.1"}),
+    *(
+        (f"rate_{kind}", {"type": float, "default": 0.0, "help": f"share of requests that end in {kind}"})
+        for kind in RATES
+    ),
+    ("retry_after", {"type": float, "help": "seconds in the header Retry-After of 429 answers"}),
+    ("too_large_over_pixels", {"type": int, "default": 0, "help": "larger requests exceed the memory limit; 0 = none"}),
+    ("record", {"action": "store_true", "help": "keep the grids asked for; see GET /_local/stats"}),
+    ("ready_file", {"type": Path, "help": "gets the URL when connections are accepted"}),
+    ("watch_stdin", {"action": "store_true", "help": "end when standard input is closed"}),
+    ("log", {"action": "store_true", "help": "log every request"}),
+    ("world", {"action": argparse.BooleanOptionalAction, "default": True, "help": "serve the made world"}),
+)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags."""
-    found = argparse.ArgumentParser(prog="rsbot earth", description=__doc__, allow_abbrev=False)
-    found.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    found.add_argument("--port", type=int, default=0, help="port; 0 takes a free one (default: %(default)s)")
-    found.add_argument(
-        "--assets",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="folder of rasters with a manifest.json; may be repeated",
-    )
-    found.add_argument("--world", action=argparse.BooleanOptionalAction, default=True, help="serve the made world")
+    style = argparse.ArgumentDefaultsHelpFormatter
+    found = argparse.ArgumentParser("rsbot earth", description=__doc__, allow_abbrev=False, formatter_class=style)
+    for name, about in FLAGS:
+        found.add_argument(f"--{name}", **about)
     found.add_argument("--no_world", dest="world", action="store_false", help=argparse.SUPPRESS)
-    found.add_argument("--seed", type=int, default=0, help="of the world and of the faults")
-    found.add_argument(
-        "--max_concurrent",
-        type=int,
-        default=MAX_CONCURRENT,
-        help="requests at a time; 0 = any number (default: %(default)s)",
-    )
-    found.add_argument(
-        "--max_qps", type=float, default=MAX_QPS, help="requests in a second; 0 = any number (default: %(default)s)"
-    )
-    found.add_argument("--latency", default="0", help="seconds before every answer, such as 0.5 or 0.5±0.1")
-    for kind in RATES:
-        found.add_argument(
-            f"--rate_{kind}", type=float, default=0.0, metavar="SHARE", help=f"share of requests that end in {kind}"
-        )
-    found.add_argument("--retry_after", type=float, metavar="SECONDS", help="header Retry-After of 429 answers")
-    found.add_argument(
-        "--too_large_over_pixels",
-        type=int,
-        default=0,
-        metavar="N",
-        help="requests of more pixels exceed the memory limit",
-    )
-    found.add_argument("--record", action="store_true", help="keep the grids asked for; see GET /_local/stats")
-    found.add_argument(
-        "--ready_file", type=Path, metavar="PATH", help="write the URL there when connections are accepted"
-    )
-    found.add_argument(
-        "--watch_stdin", action="store_true", help="end when standard input is closed, as when the parent process dies"
-    )
-    found.add_argument("--log", action="store_true", help="log every request")
     return found
 
 
@@ -110,19 +92,6 @@ def announce(url: str, ready_file: Path | None) -> None:
         partial = ready_file.with_name(f"{ready_file.name}.{os.getpid()}.partial")
         partial.write_text(url, encoding="utf-8")
         partial.replace(ready_file)
-
-
-def end_with_stdin() -> None:
-    """Ends the process when standard input is closed: the parent has died or wants it so."""
-    import signal
-    import threading
-
-    def watch() -> None:
-        while sys.stdin.buffer.read(4096):
-            continue
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import atexit
 import functools
+import hashlib
 import os
+import re
 import shutil
+import socket
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,8 +28,14 @@ if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
 
 GCS_SCHEME = "gs://"
-# Name of files that are being written. Readers and listings pass over them; a killed process leaves some behind.
+# Beginning of the names of files that are being written. Readers and listings pass over them; a killed process leaves
+# some behind.
 TEMPORARY_PREFIX = ".writing-"
+# The machine, as it stands in such names: a process number means something on its own machine only.
+_MACHINE = hashlib.blake2b(socket.gethostname().encode(), digest_size=4).hexdigest()
+_TEMPORARY_NAME = re.compile(re.escape(TEMPORARY_PREFIX) + r"(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-")
+# Seconds after which a file that another machine began to write is taken for left behind: no write takes an hour.
+_ABANDONED_AFTER = 3600.0
 
 
 @dataclass(frozen=True, order=True)
@@ -105,6 +115,11 @@ def read_text(path: str | os.PathLike[str]) -> str:
     return read_bytes(path).decode("utf-8")
 
 
+def temporary_name(name: str = "") -> str:
+    """A new name for something that this process is writing, which `remove_leftovers` spares while it lives."""
+    return f"{TEMPORARY_PREFIX}{_MACHINE}-{os.getpid()}-{uuid.uuid4().hex}-{name}"
+
+
 def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview | str) -> None:
     """Write a whole file atomically: it is there complete, or not at all; the last writer wins."""
     data = content.encode("utf-8") if isinstance(content, str) else content
@@ -113,7 +128,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview | str)
         return
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{target.name}")
+    temporary = target.with_name(temporary_name(target.name))
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -193,13 +208,39 @@ def local_folder(folder: str) -> str:
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> int:
-    """Remove what killed processes left half-written in a local folder; returns how many files that were."""
+    """Remove what killed processes left half-written anywhere below a local folder; returns how many files that were.
+
+    What a living process is writing is spared: two runs may share a folder.
+    """
     if is_gcs(folder):
         return 0
-    leftovers = list(Path(folder).glob(f"{TEMPORARY_PREFIX}*"))
+    leftovers = [path for path in _temporaries(Path(folder)) if not _is_being_written(path)]
     for path in leftovers:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
     return len(leftovers)
+
+
+def _temporaries(folder: Path) -> Iterator[Path]:
+    # os.walk, unlike Path.rglob, passes over folders that another process removes meanwhile.
+    for parent, folders, files in os.walk(folder):
+        found = [name for name in (*folders, *files) if name.startswith(TEMPORARY_PREFIX)]
+        folders[:] = [name for name in folders if name not in found]
+        yield from (Path(parent, name) for name in found)
+
+
+def _is_being_written(path: Path) -> bool:
+    writer = _TEMPORARY_NAME.match(path.name)
+    if writer is None:
+        return False
+    try:
+        if writer["machine"] != _MACHINE:
+            return time.time() - path.stat().st_mtime < _ABANDONED_AFTER
+        os.kill(int(writer["process"]), 0)
+    except (ProcessLookupError, FileNotFoundError, OverflowError):
+        return False
+    except PermissionError:  # Somebody else's process, but it lives.
+        return True
+    return True

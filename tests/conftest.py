@@ -50,7 +50,7 @@ def make_patch(make_key: Callable[..., TileKey]) -> Callable[..., Patch]:
     """Makes a patch whose pixels follow from its place: `gaps` is the share of pixels that are not valid."""
 
     def patch(layout: Layout, row: int = 0, col: int = 0, gaps: float = 0.0, size: int = SIZE) -> Patch:
-        rng = np.random.default_rng([row, col, layout.steps])
+        rng = np.random.default_rng([row + 1000, col + 1000, layout.steps])
         pixels, valid = {}, {}
         for band in layout.all_bands:
             shape = layout.shape(band, size)

@@ -38,28 +38,37 @@ def read_manifest(root: str) -> dict[str, Any] | None:
     """The manifest of a dataset's folder, or None where there is none.
 
     Raises:
-        DatasetError: It is damaged.
+        DatasetError: It is damaged, or the folder is none.
     """
     path = storage.join(root, FILE)
     try:
         manifest: dict[str, Any] = json.loads(storage.read_text(path))
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise _unusable(root, error) from error
     except ValueError as error:
         raise DatasetError(f"{path} is damaged ({error}): give another output folder, or remove this one") from error
     return manifest
+
+
+def _unusable(root: str, error: OSError) -> DatasetError:
+    return DatasetError(f"{root} cannot be a dataset's folder ({error.strerror or error}): give another --output")
 
 
 def claim(root: str, manifest: Mapping[str, Any]) -> None:
     """Make a folder this run's, or check that it is.
 
     Raises:
-        DatasetError: It belongs to another run; says what differs.
+        DatasetError: It belongs to another run; says what differs. Or it cannot be written to.
     """
     plain = json.loads(json.dumps(manifest))
     found = read_manifest(root)
     if found is None:
-        storage.write_bytes(storage.join(root, FILE), json.dumps(plain, indent=2, sort_keys=True))
+        try:
+            storage.write_bytes(storage.join(root, FILE), json.dumps(plain, indent=2, sort_keys=True))
+        except OSError as error:
+            raise _unusable(root, error) from error
         return
     differences = list(_differences(found, plain))
     if differences:

@@ -140,7 +140,7 @@ def write_examples(task: ExamplesTask, settings: ExamplesSettings, transform: Ca
         return {s: SplitTally.from_dict(t) for s, t in json.loads(storage.read_text(receipt)).items()}
     tallies = {split: SplitTally() for split in SPLITS}
     base = None if storage.is_gcs(settings.root) else _made(Path(settings.root))
-    with tempfile.TemporaryDirectory(prefix=storage.TEMPORARY_PREFIX, dir=base) as folder:
+    with tempfile.TemporaryDirectory(prefix=storage.temporary_name(), dir=base) as folder:
         _write_files(task, settings, transform(), Path(folder), tallies)
         for split in SPLITS:
             path = storage.join(settings.root, split, task.name + SUFFIX)

@@ -22,6 +22,8 @@ Tensors = Mapping[str, tf.Tensor]
 REPORTED_QUANTILES = (0.01, 0.02, 0.05, 0.25, 0.5, 0.75, 0.95, 0.98, 0.99)
 # Bins of a histogram: exact for types of 8 and 16 bits; for wider ones 1/65536 of the range of the values.
 WIDE_BINS = 65_536
+# Below this share of the mean square, the difference of two float64 sums is rounding: the band is constant.
+VARIANCE_NOISE = 1e-12
 # Outputs of the transform that describe the train split and are no features of an example.
 STATISTICS_PREFIX = "statistics/"
 
@@ -92,7 +94,8 @@ def _statistics(
     count = tf.maximum(sums[:, 0], 1.0)
     mean = sums[:, 1] / count
     # Float64 sums of squares keep more than 9 digits of the variance for any stored reflectance, height or backscatter.
-    variance = tf.maximum(sums[:, 2] / count - mean**2, 0.0)
+    square = sums[:, 2] / count
+    variance = tf.where(square - mean**2 > VARIANCE_NOISE * square, square - mean**2, tf.zeros_like(square))
     low = tft.min(_extreme(pixels, valid, tf.reduce_min, np.inf), reduce_instance_dims=False, name=f"{feature}_min")
     high = tft.max(_extreme(pixels, valid, tf.reduce_max, -np.inf), reduce_instance_dims=False, name=f"{feature}_max")
     wanted = (*REPORTED_QUANTILES, preprocessing.lower, preprocessing.upper)
@@ -151,7 +154,8 @@ def _quantiles(
     cumulated = tf.cumsum(tft.sum(counts[tf.newaxis], reduce_instance_dims=False, name=f"{band.name}_histogram"))
     ranks = tf.floor(tf.constant(wanted, tf.float64) * tf.cast(tf.maximum(cumulated[-1] - 1, 0), tf.float64))
     found = tf.searchsorted(cumulated, tf.cast(ranks, tf.int64), side="right")
-    return tf.cast(tf.minimum(found, bins - 1), tf.float32) * width + start
+    values = tf.cast(tf.minimum(found, bins - 1), tf.float32) * width + start
+    return tf.reshape(values, [len(wanted)])  # searchsorted leaves even the rank open
 
 
 def _bins(band: Band, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, int]:
@@ -162,12 +166,15 @@ def _bins(band: Band, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Te
 
 
 def _class_counts(inputs: Tensors, band: Band) -> dict[str, tf.Tensor]:
-    """Number of valid pixels of each code of the train split, (batch, codes) int64; nothing for wider types."""
+    """Number of valid pixels of each code of the train split, (batch, codes) int64; nothing for wider types.
+
+    Codes are counted from the least that the type can hold.
+    """
     if band.numpy.kind not in "iu" or band.numpy.itemsize > 2:
         return {}
     label, valid = inputs[band.name], tf.equal(inputs[valid_name(band)], 1)
-    bins = int(np.iinfo(band.numpy).max) + 1
-    codes = tf.cast(tf.boolean_mask(label, valid), tf.int32)
+    least, bins = int(np.iinfo(band.numpy).min), 2 ** (8 * band.numpy.itemsize)
+    codes = tf.cast(tf.boolean_mask(label, valid), tf.int32) - least
     counts = tf.math.bincount(codes, minlength=bins, maxlength=bins, dtype=tf.int64)
     total = tft.sum(counts[tf.newaxis], reduce_instance_dims=False, name="class_counts")
     return {f"{STATISTICS_PREFIX}label/counts": _repeat(total, bins, tf.shape(label)[0])}

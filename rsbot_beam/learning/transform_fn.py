@@ -58,7 +58,8 @@ class TransformFn:
         bands = _band_statistics(found, "image", self._layout.bands)
         bands |= _band_statistics(found, "static", self._layout.static)
         counts = found.get("label/counts", np.zeros(0, int))
-        return {"bands": bands, "class_counts": {int(code): int(counts[code]) for code in np.flatnonzero(counts)}}
+        least = int(np.iinfo(self._layout.label.numpy).min) if counts.size and self._layout.label else 0
+        return {"bands": bands, "class_counts": {int(i) + least: int(counts[i]) for i in np.flatnonzero(counts)}}
 
 
 def _constants(arrays: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:

@@ -100,9 +100,9 @@ class Collection:
 
         return self.derive(source, find=find)
 
-    def map(self, function: Callable[[Element], Element | None], drop_nulls: bool = False) -> Collection:
-        """Every element changed; `system:index` is kept, and graphs of images are kept between requests."""
-        return _Mapped(self, function, drop_nulls)
+    def map(self, function: Callable[[Element], Element | None]) -> Collection:
+        """Every element changed, or left out for None; `system:index` is kept, and so are graphs between requests."""
+        return _Mapped(self, function)
 
     def take(self, limit: int, offset: int = 0) -> Collection:
         """At most so many elements, after skipping some."""
@@ -145,39 +145,38 @@ class Collection:
 class _Mapped(Collection):
     """A collection through a function. The graph of each element is built once and kept."""
 
-    def __init__(
-        self, base: Collection, function: Callable[[Element], Element | None], drop_nulls: bool = False
-    ) -> None:
+    def __init__(self, base: Collection, function: Callable[[Element], Element | None]) -> None:
         super().__init__(self._list, of_images=base.of_images, properties=base.properties, find=self._find_mapped)
         self._base = base
         self._function = function
-        self._drop_nulls = drop_nulls
-        self._done: dict[Any, Element | None] = {}
+        self._done: dict[Element, Element | None] = {}
 
     def _apply(self, element: Element) -> Element | None:
+        # Images are the same objects in every request, features are not.
+        kept = isinstance(element, Image)
+        if kept and element in self._done:
+            return self._done[element]
         index = element.properties.get("system:index")
-        key = (index, element.id) if element.id is not None else None
-        if key is not None and key in self._done:
-            return self._done[key]
         mapped = self._function(element)
         if mapped is not None and index is not None and mapped.properties.get("system:index") != index:
             mapped = with_index(mapped, index)
-        if key is not None:
+        if kept:
             if len(self._done) >= MAX_MAPPED:
                 self._done.clear()
-            self._done[key] = mapped
+            self._done[element] = mapped
         return mapped
 
     def _list(self, bbox: BBox | None) -> Iterator[Element]:
         elements = self._base.iterate(bbox)
         if bbox is not None and self.of_images:
-            head = next(elements, None) or self._base.first()
-            if head is None:
+            head = next(elements, None)
+            sample = head if head is not None else self._base.first()
+            if sample is None:
                 return
-            if _outgrows(self._apply(head), head):
-                elements = self._base.iterate(None)
-            else:
-                elements = self._base.iterate(bbox)
+            if _outgrows(self._apply(sample), sample):
+                elements = self._base.iterate()
+            elif head is not None:
+                elements = itertools.chain([head], elements)
         for element in elements:
             mapped = self._apply(element)
             if mapped is not None:

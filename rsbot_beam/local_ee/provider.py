@@ -25,7 +25,7 @@ BandPixels: TypeAlias = tuple[NDArray[Any], NDArray[np.bool_]]
 FloatArray: TypeAlias = NDArray[np.float64]
 
 
-class AssetNotFoundError(RsbotError, LookupError):
+class AssetNotFoundError(RsbotError):
     """No provider has an asset of this id, or it is of another type than the one asked for."""
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from rasterio.enums import MergeAlg
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
@@ -85,8 +86,6 @@ def _rasterize(
     fill: float,
     merge: str,
 ) -> NDArray[Any]:
-    from rasterio.enums import MergeAlg
-
     return np.asarray(
         rasterize(
             shapes,

@@ -17,14 +17,27 @@ from rsbot_beam.local_ee.values import Value
 F = TypeVar("F", bound=Callable[..., Any])
 Handler = Callable[[Mapping[str, Any], Environment], Any]
 
-FUNCTIONS: dict[str, Handler] = {}
-
 
 @dataclass(frozen=True)
-class _Parameter:
+class Parameter:
+    """A parameter of a function.
+
+    Attributes:
+        name: In snake case.
+        convert: To the type of its annotation, or None for any value.
+        required: Whether it has no default.
+    """
+
     name: str
-    convert: Callable[[Any, Environment], Any] | None
+    convert: Callable[[Value, Environment], Value] | None
     required: bool
+
+
+# What a function's body raises for values that it cannot work with: a missing key, lists of different lengths ...
+ARGUMENT_ERRORS = (TypeError, ValueError, LookupError, ArithmeticError, re.error)
+
+FUNCTIONS: dict[str, Handler] = {}
+PARAMETERS: dict[str, dict[str, Parameter]] = {}
 
 
 def function(*names: str) -> Callable[[F], F]:
@@ -38,11 +51,12 @@ def function(*names: str) -> Callable[[F], F]:
         hints = get_type_hints(body)
         wants_environment = [name for name, hint in hints.items() if hint is Environment]
         parameters = [
-            _Parameter(name, _converter(hints.get(name)), parameter.default is inspect.Parameter.empty)
+            Parameter(name, _converter(hints.get(name)), parameter.default is inspect.Parameter.empty)
             for name, parameter in inspect.signature(body).parameters.items()
             if name not in wants_environment
         ]
         for name in names:
+            PARAMETERS[name] = {parameter.name: parameter for parameter in parameters}
             FUNCTIONS[name] = _handler(name, body, parameters, wants_environment)
         return body
 
@@ -68,7 +82,7 @@ def snake_case(name: str) -> str:
     return snake + "_" if snake in ("from", "lambda") else snake
 
 
-def _handler(name: str, body: Callable[..., Any], parameters: list[_Parameter], environments: list[str]) -> Handler:
+def _handler(name: str, body: Callable[..., Any], parameters: list[Parameter], environments: list[str]) -> Handler:
     known = {parameter.name: parameter for parameter in parameters}
 
     def handle(arguments: Mapping[str, Any], environment: Environment) -> Value:
@@ -82,12 +96,15 @@ def _handler(name: str, body: Callable[..., Any], parameters: list[_Parameter], 
         missing = [p.name for p in parameters if p.required and p.name not in given]
         if missing:
             raise RequestError(f"{name}: required argument '{missing[0]}' is missing.")
-        return body(**given)
+        try:
+            return body(**given)
+        except ARGUMENT_ERRORS as error:
+            raise RequestError(f"{name}: {error}.") from error
 
     return handle
 
 
-def _converted(name: str, argument: str, parameter: _Parameter, value: Value, environment: Environment) -> Value:
+def _converted(name: str, argument: str, parameter: Parameter, value: Value, environment: Environment) -> Value:
     if parameter.convert is None:
         return value
     if value is None:

@@ -36,15 +36,17 @@ def load_recipe(name: str, settings: Mapping[str, str] | None = None) -> Recipe:
     """
     recipe = _from_file(Path(name)) if name.endswith(".py") or "/" in name else _built_in(name)
     check_recipe(recipe, name)
-    return with_settings(recipe, settings or {})
+    recipe = with_settings(recipe, settings or {})
+    check_recipe(recipe, name)
+    return recipe
 
 
 def _built_in(name: str) -> Recipe:
     if name not in BUILT_IN:
         close = difflib.get_close_matches(name, BUILT_IN, 1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else "."
         raise RecipeError(
-            f"there is no recipe {name!r}{hint}. Built-in are {', '.join(BUILT_IN)}; your own is given as a .py file"
+            f"there is no recipe {name!r}{hint} Built-in are {', '.join(BUILT_IN)}; your own is given as a .py file"
         )
     module, attribute = BUILT_IN[name]
     recipe: Recipe = getattr(importlib.import_module(module), attribute)()
@@ -131,9 +133,9 @@ def with_settings(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
     for name, text in settings.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            hint = f"; did you mean {close[0]!r}?" if close else "."
             raise RecipeError(
-                f"recipe {recipe.name!r} has no parameter {name!r}{hint}. It has {', '.join(sorted(known))}"
+                f"recipe {recipe.name!r} has no parameter {name!r}{hint} It has {', '.join(sorted(known))}"
             )
         values[name] = _convert(name, text, _type_hint(recipe, name))
     return dataclasses.replace(recipe, **values)

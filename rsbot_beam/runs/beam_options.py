@@ -80,4 +80,4 @@ def worker_processes(options: PipelineOptions) -> int:
         # 0 means one for each core, as in Beam's FnApiRunner.
         return options.view_as(DirectOptions).direct_num_workers or os.cpu_count() or 1
     parallelism = int(options.get_all_options().get("parallelism") or 1)
-    return max(1, parallelism, options.view_as(PortableOptions).sdk_worker_parallelism or 1)
+    return max(1, parallelism, int(options.view_as(PortableOptions).sdk_worker_parallelism or 1))

@@ -48,9 +48,11 @@ def set_defaults(options: PipelineOptions, max_requests: int) -> None:
         max_requests: Requests in flight of the whole job: every process needs one.
 
     Raises:
-        InputError: The package cannot be built, or the machine type does not tell its vCPUs.
+        InputError: The package cannot be built, there is no place for temporary files, or the machine type does not tell
+            its vCPUs.
     """
     setup, worker = options.view_as(SetupOptions), options.view_as(WorkerOptions)
+    _check_temp_location(options.view_as(GoogleCloudOptions).temp_location)
     worker.machine_type = worker.machine_type or MACHINE
     worker.disk_size_gb = worker.disk_size_gb or DISK
     worker.autoscaling_algorithm = worker.autoscaling_algorithm or "THROUGHPUT_BASED"
@@ -65,6 +67,15 @@ def set_defaults(options: PipelineOptions, max_requests: int) -> None:
         )
     if not (setup.setup_file or setup.extra_packages or worker.sdk_container_image):
         setup.extra_packages = [build_package()]
+
+
+def _check_temp_location(location: str | None) -> None:
+    """Beam would make a bucket of its own, and say so in a log line at most."""
+    if not location or not storage.is_gcs(location):
+        raise InputError(
+            f"Dataflow has no place for its packages and temporary files (temp_location is {location!r}): give "
+            "--temp_location, e.g. gs://bucket/tmp"
+        )
 
 
 def processes_per_machine(options: PipelineOptions) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import DATASET_FILE, read_dataset_file, write_dataset_file
 from rsbot_beam.data.manifest import claim
-from rsbot_beam.data.raw_store import FOLDER, RawStore
+from rsbot_beam.data.raw_store import RawStore
 from rsbot_beam.errors import DeadLettersError, InputError
 from rsbot_beam.runs.config import ExportConfig
 from rsbot_beam.runs.plan import ExportPlan, plan_export
@@ -66,7 +66,6 @@ def run_export(config: ExportConfig, beam_flags: Sequence[str] = ()) -> ExportRe
         LOGGER.info("%s is complete: nothing to do", config.output)
         return ExportResult(config.output, found["tiles"], found, was_complete=True)
     storage.remove_leftovers(config.output)
-    storage.remove_leftovers(storage.join(config.output, FOLDER))
     result = _run_or_describe(plan, beam_flags)
     if result.described is not None:
         return result

@@ -14,6 +14,7 @@ from google.protobuf import text_format
 from tensorflow_transform.tf_metadata import schema_utils
 
 from rsbot_beam import storage
+from rsbot_beam.data.dataset_file import DATASET_FILE
 from rsbot_beam.data.splits import SPLITS
 from rsbot_beam.errors import DatasetError, InputError, LostTilesError
 from rsbot_beam.learning.columns import adapter_config
@@ -90,6 +91,7 @@ def analyze_step(
                 | "Analyze" >> analyze
             ),
         )
+    storage.local_folder.cache_clear()  # This process may have a copy of an earlier one.
     statistics = TransformFn(storage.local_folder(folder), plan.layout).statistics(size)
     schema = schema_utils.schema_from_feature_spec(feature_spec(feature_table(plan.layout, size)))
     storage.write_bytes(storage.join(root, SCHEMA), text_format.MessageToString(schema))
@@ -118,17 +120,22 @@ def transform_step(plan: ExportPlan, options: PipelineOptions, files: list[stora
             with_learning(options),
             lambda pipeline: pipeline | "Tasks" >> beam.Create(tasks) | "Examples" >> write,
         )
-    if not storage.exists(totals):
+    try:
+        return read_totals(totals)
+    except FileNotFoundError as error:
         raise LostTilesError(
             f"the transform pipeline ended without its totals ({totals}): start the same command again"
-        )
-    return read_totals(totals)
+        ) from error
 
 
 def discard_learned(root: str) -> None:
-    """Remove what was learned and written from other raw shards."""
+    """Remove what was learned and written from other raw shards: the dataset is half-written from now on.
+
+    The transform_fn stays until the next one takes its place, file by file: another run may be reading it.
+    """
+    storage.remove(storage.join(root, DATASET_FILE))
     storage.remove(storage.join(root, TRANSFORM_RECEIPT))
-    for folder in (TRANSFORM_FN, RECEIPTS, *SPLITS):
+    for folder in (RECEIPTS, *SPLITS):
         for file in storage.walk(storage.join(root, folder)):
             storage.remove(file.path)
 

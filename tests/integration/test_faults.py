@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ee
 import numpy as np
 import pytest
 
 from rsbot_beam import TileKey, read_patches
 from rsbot_beam.data.shards import DeadLetter
-from rsbot_beam.earthengine import session
 
 pytestmark = pytest.mark.integration
 
@@ -230,10 +230,8 @@ def test_no_permission_is_one_error_after_few_requests(
     assert not dead_letters(tmp_path / "out")
 
 
-def test_an_expired_token_from_the_start(
-    tmp_path: Path, fetch: Callable[..., Any], earth: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session, "_current", None)  # as in a new process
+def test_an_expired_token_from_the_start(tmp_path: Path, fetch: Callable[..., Any], earth: Any) -> None:
+    ee.Reset()  # as in a new process
     earth.faults(unauthorized=True)
     outcome = fetch(tmp_path / "out")
     assert outcome.code == 2
@@ -272,7 +270,7 @@ def test_a_dataset_with_dead_letters_is_refreshed_when_they_are_cured(
     from rsbot_beam import load_dataset
 
     output, small = tmp_path / "out", {"region": "10.0,50.0,10.02,50.015", "split_block": 300}
-    key = TileKey.parse("EPSG32632_10_32_r-553888_c57216")
+    key = TileKey.parse("EPSG32632_10_32_r-554016_c57216")
     earth.faults(fail_tiles=[utm_place(key, status=500)])
     first = export(output, **small)
     assert first.code == 3

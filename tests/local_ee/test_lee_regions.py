@@ -103,7 +103,7 @@ def test_reduce_region_of_a_point_and_too_many_pixels(earth, samples):
     assert earth.image().reduceRegion(ee.Reducer.first(), point, 10).getInfo()["B3"] == samples.utm[2, 10, 10]
     area = square(500000, 5000000, 2000, 1800)
     with pytest.raises(
-        ee.EEException, match="Too many pixels in the region. Found 36000, but maxPixels allows only 100"
+        ee.EEException, match=r"Too many pixels in the region\. Found 36000, but maxPixels allows only 100"
     ):
         earth.image().reduceRegion(ee.Reducer.mean(), area, 10, maxPixels=100).getInfo()
     rough = earth.image().reduceRegion(ee.Reducer.count(), area, 10, maxPixels=100, bestEffort=True).getInfo()

@@ -62,13 +62,12 @@ def run_export(folder: Path, url: str, recipe: str, **flags: Any) -> Exported:
         **flags: The command's flags.
     """
     given = {"recipe": RECIPES / f"{recipe}.py", "output": folder, "ee_url": url, "ee_project": "real", **flags}
-    listed = [item for name, value in given.items() for item in (value if isinstance(value, list) else [value]) for item in (f"--{name}={item}",)]
     printed = io.StringIO()
     root = logging.getLogger()
     before, root.handlers = root.handlers, []
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            code = rsbot.main(["export", *listed])
+            code = rsbot.main(["export", *(f"--{name}={value}" for name, value in given.items())])
     finally:
         root.handlers = before
     assert code == 0, printed.getvalue()
@@ -107,8 +106,8 @@ def check_raw(found: Exported, expected: Expected, inputs: int) -> None:
             assert_same(patch.pixels[name], layer.values, where)
         assert any(layer.valid.any() for layer in list(layers.values())[:inputs]), f"{key} is stored, but empty"
     for key in found.empty:
-        layers = list(expected(key).values())[:inputs]
-        assert not any(layer.valid.any() for layer in layers), f"{key} has pixels, but was counted empty"
+        first = list(expected(key).values())[:inputs]
+        assert not any(layer.valid.any() for layer in first), f"{key} has pixels, but was counted empty"
 
 
 def assert_same(found: np.ndarray, expected: np.ndarray, where: str) -> None:

@@ -44,9 +44,8 @@ def check_learned(found: Exported, normalise: str = "standard") -> dict[str, set
     splits: dict[str, set[TileKey]] = {}
     examples: list[tuple[Patch, Mapping[str, np.ndarray]]] = []
     for split in SPLITS:
-        read = [one for batch in load_dataset(found.folder, split, 32).as_numpy_iterator() for one in _rows(batch)] \
-            if found.dataset["splits"][split]["examples"] else []
-        keys = [TileKey.parse(one["tile"].decode()) for one in read]
+        read = _read_examples(found, split)
+        keys = [TileKey.parse(bytes(one["tile"]).decode()) for one in read]
         splits[split] = set(keys)
         assert len(splits[split]) == len(keys) == found.dataset["splits"][split]["examples"]
         examples += [(found.patches[key], one) for key, one in zip(keys, read, strict=True)]
@@ -54,6 +53,7 @@ def check_learned(found: Exported, normalise: str = "standard") -> dict[str, set
     assert sum(map(len, splits.values())) == len(found.patches)
     assert set.union(*splits.values()) == set(found.patches)
     assert splits["train"], "nothing to learn from"
+    _check_tiles(found, splits)
     train = [found.patches[key] for key in splits["train"]]
     layout = train[0].layout
     for feature, bands in (("image", layout.bands), ("static", layout.static)):
@@ -65,8 +65,17 @@ def check_learned(found: Exported, normalise: str = "standard") -> dict[str, set
     return splits
 
 
-def _rows(batch: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    return [{name: batch[name][i] for name in batch} for i in range(len(batch["tile"]))]
+def _check_tiles(found: Exported, splits: Mapping[str, set[TileKey]]) -> None:
+    numbers = {split: len(keys) for split, keys in splits.items()}
+    asked = {"asked": len(found.tiles), "stored": len(found.patches), "empty": len(found.empty), "dead": 0}
+    assert found.dataset["tiles"] == asked | numbers
+
+
+def _read_examples(found: Exported, split: str) -> list[dict[str, np.ndarray]]:
+    if not found.dataset["splits"][split]["examples"]:
+        return []
+    batches = load_dataset(found.folder, split, 32).as_numpy_iterator()
+    return [{name: batch[name][i] for name in batch} for batch in batches for i in range(len(batch["tile"]))]
 
 
 def _check_statistics(found: Exported, band: Band, train: Sequence[Patch], normalise: str) -> Scale:
@@ -110,8 +119,8 @@ def _check_place(patch: Patch, example: Mapping[str, np.ndarray], period: Mappin
     side = key.size * key.resolution
     np.testing.assert_allclose(example["transform"], [key.resolution, 0, left, 0, -key.resolution, top], rtol=1e-12)
     np.testing.assert_allclose(example["bounds"], [left, top - side, left + side, top], rtol=1e-12)
-    assert example["crs"].decode() == key.crs
-    assert example["period"].decode() == f"{period['start']}/{period['end']}"
+    assert bytes(example["crs"]).decode() == key.crs
+    assert bytes(example["period"]).decode() == f"{period['start']}/{period['end']}"
 
 
 def _check_class_counts(found: Exported, split: str, patches: Sequence[Patch]) -> None:

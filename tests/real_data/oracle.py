@@ -49,16 +49,20 @@ def centres(key: TileKey) -> tuple[np.ndarray, np.ndarray]:
     return np.meshgrid(x, y)
 
 
-def places(path: Path, key: TileKey) -> tuple[np.ndarray, np.ndarray]:
-    """(rows, cols) of the pixels of a GeoTIFF that contain a tile's pixel centres; beyond its edge where none does."""
+@lru_cache(maxsize=256)
+def places(path: Path, key: TileKey) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(rows, cols, inside) of the pixels of a GeoTIFF that contain a tile's pixel centres; 0 where none does."""
     _, profile = read_file(path)
     x, y = centres(key)
     if (crs := f"EPSG:{profile['epsg']}") != key.crs:
         x, y = _transformer(key.crs, crs).transform(x, y)
-    cols, rows = ~profile["transform"] * (x, y)
-    # Where the CRS of the file has no place for a point, PROJ answers infinity.
-    far = ~(np.isfinite(cols) & np.isfinite(rows))
-    return tuple(np.where(far, -1, np.floor(np.where(far, 0, index))).astype(np.int64) for index in (rows, cols))
+    to_pixels = ~profile["transform"]
+    assert to_pixels.b == to_pixels.d == 0, "all files are north-up"
+    cols, rows = to_pixels.a * x + to_pixels.c, to_pixels.e * y + to_pixels.f
+    # Where the CRS of the file has no place for a point, PROJ answers infinity, which is not inside.
+    inside = (rows >= 0) & (rows < profile["height"]) & (cols >= 0) & (cols < profile["width"])
+    rows, cols = (np.floor(np.where(inside, index, 0)).astype(np.int64) for index in (rows, cols))
+    return rows, cols, inside
 
 
 def layer(path: Path, band: str | int, key: TileKey, nodata: object = FILE_NODATA) -> Layer:
@@ -66,10 +70,8 @@ def layer(path: Path, band: str | int, key: TileKey, nodata: object = FILE_NODAT
     pixels, profile = read_file(path)
     number = band if isinstance(band, int) else profile["names"].index(band) + 1
     nothing = profile["nodata"] if nodata is FILE_NODATA else nodata
-    rows, cols = places(path, key)
-    _, height, width = pixels.shape
-    inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-    values = pixels[number - 1, np.where(inside, rows, 0), np.where(inside, cols, 0)]
+    rows, cols, inside = places(path, key)
+    values = pixels[number - 1, rows, cols]
     valid = inside if nothing is None else inside & (values != nothing)
     return Layer(np.where(valid, values, 0).astype(pixels.dtype), valid)
 
@@ -96,7 +98,8 @@ def owners(path: Path, crs: str, resolution: float, size: int, origin: tuple[flo
     """The tiles in which the pixel centres of a GeoTIFF lie; `crs` is EPSG:n, or utm: each in its own zone."""
     _, profile = read_file(path)
     cols, rows = np.meshgrid(np.arange(profile["width"]) + 0.5, np.arange(profile["height"]) + 0.5)
-    x, y = profile["transform"] * (cols.ravel(), rows.ravel())
+    to_crs = profile["transform"]
+    x, y = to_crs.a * cols.ravel() + to_crs.c, to_crs.e * rows.ravel() + to_crs.f
     lon, lat = _transformer(f"EPSG:{profile['epsg']}", "EPSG:4326").transform(x, y)
     zones = np.floor((lon + 180) / 6).astype(int) + np.where(lat > 0, 32601, 32701)
     codes = zones if crs == "utm" else np.full(len(x), int(crs.removeprefix("EPSG:")))

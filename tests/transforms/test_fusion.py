@@ -143,7 +143,7 @@ def test_only_keys_and_tallies_cross_shuffles(pipeline: beam.Pipeline) -> None:
         "Enumerate/Roots/MaybeReshuffle/Reshuffle": ["bytes"],  # roots as `Create` encodes them, of which there are few
         "Enumerate/SpreadSquares": ["TileBlock"],
         "Enumerate/SpreadShards": ["Shard"],
-        "Totals/Sum/CombinePerKey": ["Tuple", "NoneType", "Tally"],
+        "Totals/Sum/CombinePerKey": ["Tuple", "None", "Tally"],
     }
     assert visitor.group_by_keys
     assert all(label.startswith(tuple(short)) for label in visitor.group_by_keys), "a shuffle that is not looked at"

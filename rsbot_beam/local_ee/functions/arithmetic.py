@@ -86,6 +86,10 @@ def _rounded(pixel_type: PixelType) -> PixelType:
     return pixel_type if pixel_type.is_integer else _int64()
 
 
+def _first_non_zero(first: Array, second: Array) -> Array:
+    return np.where(first != 0, first, second)
+
+
 def _divide(first: Array, second: Array) -> Array:
     # Earth Engine gives 0 for a division by 0.
     return np.divide(first, second, out=np.zeros(np.broadcast(first, second).shape, first.dtype), where=second != 0)
@@ -150,7 +154,7 @@ BINARY: dict[str, Operation] = {
     "min": Operation(np.minimum, _corners(min)),
     "max": Operation(np.maximum, _corners(max)),
     "first": Operation(lambda first, second: first, _union),
-    "firstNonZero": Operation(lambda first, second: np.where(first != 0, first, second), _union),
+    "firstNonZero": Operation(_first_non_zero, _union),
     "eq": _compare(np.equal),
     "neq": _compare(np.not_equal),
     "gt": _compare(np.greater),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.collection import Collection, Element, Feature, as_feature
+from rsbot_beam.local_ee.convert import to_geometry
 from rsbot_beam.local_ee.functions.strings import to_text
 from rsbot_beam.local_ee.geometries import WORLD, Geometry
 from rsbot_beam.local_ee.image import Image
@@ -18,17 +19,15 @@ from rsbot_beam.local_ee.values import Value
 
 
 @function("Feature")
-def feature(geometry: Value = None, metadata: dict | None = None) -> Feature:
+def feature(geometry: Value = None, metadata: dict | None = None, geometry_key: str | None = None) -> Feature:
     """A feature of a geometry and properties."""
-    from rsbot_beam.local_ee.convert import to_geometry
-
     if isinstance(geometry, Feature):
         return replace(geometry, properties={**geometry.properties, **(metadata or {})})
     place = None if geometry is None else to_geometry(geometry)
     return Feature(place, dict(metadata or {}))
 
 
-def changed(element: Element, change: Value) -> Element:
+def changed(element: Value, change: Callable[[Mapping[str, Value]], Mapping[str, Value]]) -> Value:
     """The element with properties changed by a function."""
     if isinstance(element, Image):
         return element.with_properties(lambda: change(element.properties))
@@ -80,9 +79,14 @@ def to_dictionary(element: Feature, properties: list | None = None) -> dict[str,
 
 @function("Element.copyProperties", "Image.copyProperties")
 def copy_properties(
-    destination: Feature, source: Feature, properties: list | None = None, exclude: list | None = None
-) -> Element:
+    destination: Feature | None = None,
+    source: Feature | None = None,
+    properties: list | None = None,
+    exclude: list | None = None,
+) -> Element | None:
     """Properties of another element: those named, or all but `system:` ones."""
+    if destination is None or source is None:
+        return destination
 
     def copied() -> dict[str, Any]:
         own = source.properties
@@ -95,8 +99,10 @@ def copy_properties(
 
 
 @function("Element.replaceProperties")
-def replace_properties(destination: Feature, source: Feature) -> Element:
+def replace_properties(destination: Feature | None = None, source: Feature | None = None) -> Element | None:
     """The other element's properties instead of the own; `system:index` stays."""
+    if destination is None or source is None:
+        return destination
     index = {k: v for k, v in destination.properties.items() if k == "system:index"}
     return changed(destination, lambda _before: {**to_dictionary(source), **index})
 

@@ -8,6 +8,7 @@ from typing import Any
 import shapely
 
 from rsbot_beam.local_ee.collection import Element, Feature, as_feature
+from rsbot_beam.local_ee.convert import to_geometry
 from rsbot_beam.local_ee.filters import Filter, intersect_times
 from rsbot_beam.local_ee.geometries import WORLD, Geometry, bbox_of, geodesic_distance
 from rsbot_beam.local_ee.image import Image
@@ -136,8 +137,6 @@ def _spatial(name: str, predicate: Callable[[Any, Any], Any], bounded: bool) -> 
         left_value: Value = None,
         max_error: Value = None,
     ) -> Filter:
-        from rsbot_beam.local_ee.convert import to_geometry
-
         fixed = right_value if right_field is None else left_value if left_field is None else None
         area = None if fixed is None else to_geometry(fixed)
         if area is not None:

@@ -10,7 +10,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from rsbot_beam.local_ee.answers import RequestError
-from rsbot_beam.local_ee.collection import Feature
+from rsbot_beam.local_ee.collection import Feature, as_feature
 from rsbot_beam.local_ee.convert import to_geometry
 from rsbot_beam.local_ee.geometries import (
     LONLAT,
@@ -108,7 +108,7 @@ def polygon(
     """A polygon: an outer ring and holes."""
     rings = [_paired(coordinates)] if coordinates and isinstance(coordinates[0], (int, float)) else coordinates
     if rings and isinstance(rings[0], Geometry):
-        rings = [list(ring.shape.coords) for ring in rings]
+        rings = [list(ring.shape.coords) for ring in rings if isinstance(ring, Geometry)]
     return _made("Polygon", rings, crs, geodesic)
 
 
@@ -163,7 +163,7 @@ def _on_both(name: str, change: Callable[..., Geometry]) -> None:
 
     @function(f"Feature.{name}")
     def on_feature(feature: Feature, max_error: Value = None, proj: Value = None) -> Feature:
-        return replace(feature, geometry=change(to_geometry(feature)))
+        return replace(as_feature(feature), geometry=change(to_geometry(feature)))
 
 
 _on_both("centroid", lambda geometry: in_metres(geometry, shapely.centroid))
@@ -182,7 +182,7 @@ def buffer(geometry: Geometry, distance: float, max_error: Value = None, proj: V
 @function("Feature.buffer")
 def buffer_feature(feature: Feature, distance: float, max_error: Value = None, proj: Value = None) -> Feature:
     """Grown by metres, or shrunk."""
-    return replace(feature, geometry=buffer(to_geometry(feature), distance))
+    return replace(as_feature(feature), geometry=buffer(to_geometry(feature), distance))
 
 
 def _simplified(geometry: Geometry, max_error: Value) -> Geometry:
@@ -199,7 +199,7 @@ def simplify(geometry: Geometry, max_error: Value, proj: Value = None) -> Geomet
 @function("Feature.simplify")
 def simplify_feature(feature: Feature, max_error: Value, proj: Value = None) -> Feature:
     """Fewer points, at most so many metres away."""
-    return replace(feature, geometry=_simplified(to_geometry(feature), max_error))
+    return replace(as_feature(feature), geometry=_simplified(to_geometry(feature), max_error))
 
 
 @function("Geometry.transform")
@@ -222,7 +222,7 @@ def transform_feature(
     geodesic: Value = None,
 ) -> Feature:
     """In another CRS."""
-    return replace(feature, geometry=transform(to_geometry(feature), proj))
+    return replace(as_feature(feature), geometry=transform(to_geometry(feature), proj))
 
 
 def _measure(name: str, measure: Callable[[Geometry], float]) -> None:
@@ -250,7 +250,7 @@ def _pairwise(name: str, combine: Callable[[BaseGeometry, BaseGeometry], Any], m
     def on_features(left: Feature, right: Feature, max_error: Value = None, proj: Value = None) -> Value:
         one, two = to_geometry(left), to_geometry(right)
         found = combine(one.lonlat, two.lonlat)
-        return replace(left, geometry=Geometry(found)) if makes_geometry else bool(found)
+        return replace(as_feature(left), geometry=Geometry(found)) if makes_geometry else bool(found)
 
 
 for _name, _combine in {
@@ -260,13 +260,13 @@ for _name, _combine in {
     "symmetricDifference": shapely.symmetric_difference,
 }.items():
     _pairwise(_name, _combine, makes_geometry=True)
-for _name, _combine in {
+for _name, _test in {
     "intersects": shapely.intersects,
     "contains": shapely.contains,
     "containedIn": shapely.within,
     "disjoint": shapely.disjoint,
 }.items():
-    _pairwise(_name, _combine, makes_geometry=False)
+    _pairwise(_name, _test, makes_geometry=False)
 
 
 @function("Geometry.distance", "Feature.distance")

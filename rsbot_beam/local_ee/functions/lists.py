@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.collection import Feature
@@ -109,7 +108,7 @@ def contains_all(list: list, other: list) -> bool:
 @function("List.distinct")
 def distinct(list: list) -> list:
     """Each element once."""
-    found = []
+    found: Value = []
     for item in list:
         if item not in found:
             found.append(item)
@@ -125,7 +124,7 @@ def equals(list: list, other: list) -> bool:
 @function("List.flatten")
 def flatten(list: list) -> list:
     """Elements of nested lists."""
-    found = []
+    found: Value = []
     for item in list:
         found.extend(flatten(item) if isinstance(item, type(found)) else [item])
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.collection import Collection
 from rsbot_beam.local_ee.functions.casts import cast_values
-from rsbot_beam.local_ee.functions.collections import gather, members, template_of
+from rsbot_beam.local_ee.functions.composites import gather, members, template_of
 from rsbot_beam.local_ee.image import Image, PixelContext, Raster
 from rsbot_beam.local_ee.reducers import SIMPLE, Output, Reducer, combine, percentile_reducer, repeat
 from rsbot_beam.local_ee.reducers import for_each as named_copies
@@ -101,24 +101,42 @@ def group(reducer: Reducer, group_field: int = 0, group_name: str = "group") -> 
     return replace(reducer, inputs=reducer.inputs + 1, group=group_field, group_name=group_name)
 
 
-@function("Reducer.histogram", "Reducer.autoHistogram")
+@function("Reducer.histogram")
 def histogram(max_buckets: int = 256, min_bucket_width: float | None = None, max_raw: Value = None) -> Reducer:
     """Bucket means and counts: `{"bucketMeans", "bucketMin", "bucketWidth", "histogram"}`."""
 
     def reduce(stack: Stack) -> dict[str, Any]:
-        values = stack.values[stack.valid].astype(np.float64)
-        if values.size == 0:
-            return {"bucketMeans": [], "bucketMin": 0, "bucketWidth": 0, "histogram": []}
-        spread = float(values.max() - values.min())
-        # As Earth Engine: a power of two, so wide that the buckets suffice.
-        width = 2.0 ** np.ceil(np.log2(max(spread, 1e-9) / max_buckets)) if spread else 1.0
-        width = max(width, min_bucket_width or 0.0)
-        low = float(np.floor(values.min() / width) * width)
-        counts = np.bincount(((values - low) / width).astype(np.int64))
+        low, width, counts = _buckets(stack, max_buckets, min_bucket_width)
         means = [low + width * number for number in range(len(counts))]
-        return {"bucketMeans": means, "bucketMin": low, "bucketWidth": width, "histogram": counts.tolist()}
+        return {"bucketMeans": means, "bucketMin": low, "bucketWidth": width, "histogram": counts}
 
     return Reducer((Output("histogram", reduce, None, always=True),))
+
+
+@function("Reducer.autoHistogram")
+def auto_histogram(
+    max_buckets: int = 256, min_bucket_width: float | None = None, max_raw: Value = None, cumulative: bool = False
+) -> Reducer:
+    """Counts of buckets as wide as they need to be, as a list of [lower end, count]."""
+
+    def reduce(stack: Stack) -> list[list[float]]:
+        low, width, counts = _buckets(stack, max_buckets, min_bucket_width)
+        shown = np.cumsum(counts).tolist() if cumulative else counts
+        return [[low + width * number, count] for number, count in enumerate(shown)]
+
+    return Reducer((Output("histogram", reduce, None, always=True),))
+
+
+def _buckets(stack: Stack, most: int, least_width: float | None) -> tuple[float, float, list[int]]:
+    """(lower end, width, counts) of at most so many buckets, whose width is a power of two, as Earth Engine's is."""
+    values = stack.values[stack.valid].astype(np.float64)
+    if values.size == 0:
+        return 0.0, 0.0, []
+    spread = float(values.max() - values.min())
+    width = 2.0 ** np.ceil(np.log2(max(spread, 1e-9) / most)) if spread else 1.0
+    width = float(max(width, least_width or 0.0))
+    low = float(np.floor(values.min() / width) * width)
+    return low, width, np.bincount(((values - low) / width).astype(np.int64)).tolist()
 
 
 @function("Reducer.fixedHistogram")

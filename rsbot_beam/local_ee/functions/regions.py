@@ -11,7 +11,7 @@ from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.collection import Collection, Element, Feature, as_feature
 from rsbot_beam.local_ee.functions.elements import changed
 from rsbot_beam.local_ee.geometries import Geometry
-from rsbot_beam.local_ee.image import Image
+from rsbot_beam.local_ee.image import Image, PixelContext
 from rsbot_beam.local_ee.reducers import Reducer
 from rsbot_beam.local_ee.region_pixels import coarser, region_grid, region_of, region_pixels, working_projection
 from rsbot_beam.local_ee.registry import function
@@ -102,8 +102,6 @@ def sample_rectangle(
     default_array_value: Value = None,
 ) -> Feature:
     """The pixels of the rectangle around a region as lists of rows, in the image's own projection."""
-    from rsbot_beam.local_ee.image import PixelContext
-
     area = region_of(image, region, "Image.sampleRectangle")
     grid = region_grid(area, image.bands[0].projection)
     if grid.shape[0] * grid.shape[1] > 262_144:
@@ -114,8 +112,6 @@ def sample_rectangle(
     found: dict[str, Any] = {name: image.properties.get(name) for name in properties or ()}
     for name, raster in zip(image.names, context.rasters(image, range(len(image.bands))), strict=True):
         if default_value is None and not raster.valid.all():
-            raise RequestError(
-                f"Image.sampleRectangle: Fully masked pixels outside of the image footprint in band '{name}': give a defaultValue."
-            )
+            raise RequestError(f"Image.sampleRectangle: Masked pixels in band '{name}': give a defaultValue.")
         found[name] = np.where(raster.valid, raster.values, default_value or 0).tolist()
     return Feature(area, found)

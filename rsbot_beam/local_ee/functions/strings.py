@@ -6,6 +6,7 @@ import json
 import re
 
 from rsbot_beam.local_ee.answers import RequestError
+from rsbot_beam.local_ee.encode_values import encode_value
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.temporal import Date
 from rsbot_beam.local_ee.values import Value
@@ -15,8 +16,6 @@ _FORMAT = re.compile(r"%([-+ 0,(#]*)(\d*)(?:\.(\d+))?([a-zA-Z%])")
 
 def to_text(value: Value) -> str:
     """A value as Earth Engine writes it into a text."""
-    from rsbot_beam.local_ee.encode_values import encode_value
-
     if isinstance(value, str):
         return value
     if isinstance(value, Date):
@@ -124,8 +123,6 @@ def compare(string1: str, string2: str) -> int:
 @function("String.encodeJSON")
 def encode_json(object: Value) -> str:
     """A value as JSON."""
-    from rsbot_beam.local_ee.encode_values import encode_value
-
     return json.dumps(encode_value(object))
 
 

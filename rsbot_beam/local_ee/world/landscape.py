@@ -18,7 +18,7 @@ from rsbot_beam.local_ee.world.calendar import SeasonDay, Sun
 from rsbot_beam.local_ee.world.clouds import CloudMesh, Clouds, Sky
 from rsbot_beam.local_ee.world.hashing import Float32Array
 from rsbot_beam.local_ee.world.surface import Bare, Season, Surface, Surfaces
-from rsbot_beam.local_ee.world.zones import Cell, Sites, cells_of, sites_of
+from rsbot_beam.local_ee.world.zones import Cell, CellMap, Sites
 
 # Pixels whose surfaces are kept: about 150 bytes each, 200 MB in all, or 80 requests of 128 x 128.
 _KEPT_PIXELS = 1_300_000
@@ -60,17 +60,17 @@ class Landscape:
     def __init__(self, seed: int) -> None:
         self.surfaces = Surfaces(seed)
         self.clouds = Clouds(seed, self.surfaces.relief)
-        self._cells: LruCache[list[Cell]] = LruCache(256)
-        self._bare: LruCache[Bare | None] = LruCache(_KEPT_PIXELS, _pixels)
+        self._cells: LruCache[CellMap] = LruCache(128)
+        self._bare: LruCache[Bare] = LruCache(_KEPT_PIXELS, lambda bare: bare.sites.x.size)
         self._kept: LruCache[Kept] = LruCache(_KEPT_PIXELS, lambda kept: kept.sites.x.size)
         self._seasons: LruCache[tuple[Season, Season]] = LruCache(512)
         self._skies: LruCache[Float32Array] = LruCache(_KEPT_SKY_NODES, lambda nodes: nodes.size)
         self._colours: LruCache[Float32Array] = LruCache(_KEPT_COLOURS, lambda table: table.size)
         self._covers: LruCache[float] = LruCache(_KEPT_COVERS)
 
-    def cells(self, grid: PixelGrid) -> list[Cell]:
+    def cells(self, grid: PixelGrid) -> CellMap:
         """The cells that a request lies in."""
-        return self._cells.get(grid, lambda: cells_of(grid))
+        return self._cells.get(grid, lambda: CellMap.of(grid))
 
     def kept(self, grid: PixelGrid, cell: Cell, year: int) -> Kept | None:
         """The surface of a request's pixels in a cell in a calendar year, or None where it has no pixels there."""
@@ -82,9 +82,10 @@ class Landscape:
 
     def bare(self, grid: PixelGrid, cell: Cell) -> Bare | None:
         """The land under a request's pixels in a cell, or None where it has no pixels there."""
-        if cell not in self.cells(grid):
+        found = self.cells(grid)
+        if cell not in found.cells:
             return None
-        return self._bare.get((grid, cell), lambda: self._bared(grid, cell))
+        return self._bare.get((grid, cell), lambda: self.surfaces.bare(found.sites(cell)))
 
     def seasons(self, grid: PixelGrid, kept: Kept, year: int) -> tuple[Season, Season]:
         """What grows on a surface in a season and in the next one."""
@@ -129,7 +130,7 @@ class Landscape:
         return self._covers.get((cell, number), lambda: self.clouds.cover(cell, number))
 
     def mosaic(
-        self, grid: PixelGrid, year: int, dtype: type[np.generic], values: Callable[[Kept], NDArray[np.generic]]
+        self, grid: PixelGrid, year: int, dtype: type[np.generic] | str, values: Callable[[Kept], NDArray[np.generic]]
     ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         """Values of a map that covers the globe: (H, W) of a dtype, and where the request meets the globe.
 
@@ -141,7 +142,7 @@ class Landscape:
         """
         whole = np.zeros(grid.shape, dtype=dtype)
         valid = np.zeros(grid.shape, dtype=np.bool_)
-        for cell in self.cells(grid):
+        for cell in self.cells(grid).cells:
             kept = self.kept(grid, cell, year)
             if kept is None:
                 continue
@@ -151,15 +152,7 @@ class Landscape:
             valid.ravel()[kept.sites.index] = True
         return whole, valid
 
-    def _bared(self, grid: PixelGrid, cell: Cell) -> Bare | None:
-        sites = sites_of(grid, cell)
-        return None if sites is None else self.surfaces.bare(sites)
-
     def _keep(self, bare: Bare, year: int) -> Kept:
         surface = self.surfaces.surface(bare, year)
         grain, sites = self.surfaces.grain, bare.sites
         return Kept(surface, grain.lasting(sites, surface.land.material), self.clouds.mesh(sites, grain.detail(sites)))
-
-
-def _pixels(bare: Bare | None) -> int:
-    return 1 if bare is None else bare.sites.x.size

@@ -1,8 +1,6 @@
-"""Maps of classes: `USDA/NASS/CDL` and `ESA/WorldCover/v200`.
+"""Maps of classes that come without errors: `ESA/WorldCover/v200`, `JRC/D5/EUCROPMAP/V1`, `AAFC/ACI`.
 
-They know the truth, but for the errors that such maps have. Unlike the real ones they cover all land: the Cropland Data Layer
-is not confined to the United States here, so that crops can be learnt and tested on any continent. They are sharp at
-10 m, also where the real map has 30 m.
+Unlike the real ones they cover the land of the whole globe, and all of them are sharp at 10 m.
 """
 
 from __future__ import annotations
@@ -17,52 +15,122 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from rsbot_beam.local_ee.provider import AssetNotFoundError, BandInfo, BandPixels, BBox, ImageInfo, PixelGrid
-from rsbot_beam.local_ee.world.assets import geographic_band, unknown_band
+from rsbot_beam.local_ee.world.assets import unknown_band
 from rsbot_beam.local_ee.world.calendar import MS_PER_DAY, day_number
 from rsbot_beam.local_ee.world.covers import Cover
 from rsbot_beam.local_ee.world.crops import Crop
-from rsbot_beam.local_ee.world.hashing import Float32Array, draw, hash_of, salt
 from rsbot_beam.local_ee.world.landscape import Kept, Landscape
-from rsbot_beam.local_ee.world.legends import CROPLAND_DATA_LAYER, CULTIVATED, WORLD_COVER, class_properties
+from rsbot_beam.local_ee.world.legends import (
+    ANNUAL_CROP_INVENTORY,
+    EUCROPMAP,
+    WORLD_COVER,
+    Entry,
+    class_properties,
+)
 from rsbot_beam.local_ee.world.sentinel2 import in_time
 
-# Codes of the Cropland Data Layer.
-_CDL_COVERS = {
-    Cover.WATER: 111, Cover.WETLAND: 195, Cover.DECIDUOUS: 141, Cover.EVERGREEN: 142, Cover.MIXED: 143,
-    Cover.SHRUB: 152, Cover.GRASS: 176, Cover.BARREN: 131, Cover.SNOW: 112, Cover.OPEN_SPACE: 121,
-    Cover.LOW_DENSITY: 122, Cover.MEDIUM_DENSITY: 123, Cover.HIGH_DENSITY: 124, Cover.ROAD: 121, Cover.CROP: 44,
-}  # fmt: skip
-_CDL_CROPS = {
-    Crop.MAIZE: 1, Crop.SOYBEAN: 5, Crop.WINTER_WHEAT: 24, Crop.SPRING_WHEAT: 23, Crop.BARLEY: 21, Crop.OATS: 28,
-    Crop.RYE: 27, Crop.RAPESEED: 31, Crop.SUNFLOWER: 6, Crop.SUGAR_BEET: 41, Crop.POTATO: 43, Crop.DRY_BEAN: 42,
-    Crop.SORGHUM: 4, Crop.COTTON: 2, Crop.RICE: 3, Crop.ALFALFA: 36, Crop.HAY: 37, Crop.WHEAT_THEN_SOYBEAN: 26,
-    Crop.FALLOW: 61,
-}  # fmt: skip
-_WORLD_COVER_CODES = {
-    Cover.WATER: 80, Cover.WETLAND: 90, Cover.DECIDUOUS: 10, Cover.EVERGREEN: 10, Cover.MIXED: 10, Cover.SHRUB: 20,
-    Cover.GRASS: 30, Cover.BARREN: 60, Cover.SNOW: 70, Cover.OPEN_SPACE: 30, Cover.LOW_DENSITY: 50,
-    Cover.MEDIUM_DENSITY: 50, Cover.HIGH_DENSITY: 50, Cover.ROAD: 50, Cover.CROP: 40,
-}  # fmt: skip
 
-_CDL_YEARS = range(2008, 2026)
-_ALBERS_CRS = "EPSG:5070"  # CONUS Albers, the real layer's grid
-_ALBERS_ORIGIN = (-2_356_095.0, 3_172_605.0)  # metres
-_ALBERS_SHAPE = (96_523, 153_811)
-_CDL_SIZE = 30.0  # metres
-_ERROR_SHARE = 0.02  # of pixels that the layer gives another of the region's crops, mostly along borders
-_BORDER = 8.0  # metres from a field's border within which pixels are mixed
+@dataclass(frozen=True)
+class MapKind:
+    """What a map is made of.
+
+    Attributes:
+        asset_id: Its collection.
+        title: For people.
+        band: Name of its one band.
+        dtype: Type of its pixels.
+        crs: Its own grid's CRS.
+        transform: Its own grid.
+        years: Years that it has an image of.
+        legend: Its classes.
+        covers: Code of each cover.
+        crops: Code of each crop, where the cover is `Cover.CROP`; without crops the cover's code counts.
+    """
+
+    asset_id: str
+    title: str
+    band: str
+    dtype: str
+    crs: str
+    transform: Affine
+    years: tuple[int, ...]
+    legend: tuple[Entry, ...]
+    covers: Mapping[Cover, int]
+    crops: Mapping[Crop, int]
 
 
-def _table(codes: Mapping[Any, int]) -> NDArray[np.uint8]:
-    table = np.zeros(max(codes) + 1, dtype=np.uint8)
-    for number, code in codes.items():
-        table[number] = code
+_TOWN = (Cover.LOW_DENSITY, Cover.MEDIUM_DENSITY, Cover.HIGH_DENSITY, Cover.ROAD)
+
+WORLD_COVER_MAP = MapKind(
+    "ESA/WorldCover/v200",
+    "ESA WorldCover 10m v200 (simulated)",
+    "Map",
+    "uint8",
+    "EPSG:4326",
+    Affine(1.0 / 12_000.0, 0, -180.0, 0, -1.0 / 12_000.0, 84.0),
+    (2021,),
+    WORLD_COVER,
+    {
+        Cover.WATER: 80, Cover.WETLAND: 90, Cover.DECIDUOUS: 10, Cover.EVERGREEN: 10, Cover.MIXED: 10,
+        Cover.SHRUB: 20, Cover.GRASS: 30, Cover.BARREN: 60, Cover.SNOW: 70, Cover.OPEN_SPACE: 30, Cover.CROP: 40,
+        **dict.fromkeys(_TOWN, 50),
+    },
+    {},
+)  # fmt: skip
+
+EUCROPMAP_MAP = MapKind(
+    "JRC/D5/EUCROPMAP/V1",
+    "EUCROPMAP (simulated)",
+    "classification",
+    "uint16",
+    "EPSG:3035",
+    Affine(10.0, 0, 900_000.0, 0, -10.0, 5_500_000.0),
+    (2018, 2022),
+    EUCROPMAP,
+    {
+        Cover.WATER: 700, Cover.WETLAND: 800, Cover.DECIDUOUS: 300, Cover.EVERGREEN: 300, Cover.MIXED: 300,
+        Cover.SHRUB: 300, Cover.GRASS: 500, Cover.BARREN: 600, Cover.SNOW: 600, Cover.OPEN_SPACE: 100,
+        Cover.CROP: 290, **dict.fromkeys(_TOWN, 100),
+    },
+    {
+        Crop.MAIZE: 216, Crop.SOYBEAN: 233, Crop.WINTER_WHEAT: 211, Crop.SPRING_WHEAT: 211, Crop.BARLEY: 213,
+        Crop.OATS: 215, Crop.RYE: 214, Crop.RAPESEED: 232, Crop.SUNFLOWER: 231, Crop.SUGAR_BEET: 222,
+        Crop.POTATO: 221, Crop.DRY_BEAN: 240, Crop.SORGHUM: 219, Crop.COTTON: 230, Crop.RICE: 217, Crop.ALFALFA: 250,
+        Crop.HAY: 250, Crop.WHEAT_THEN_SOYBEAN: 211, Crop.FALLOW: 290,
+    },
+)  # fmt: skip
+
+ANNUAL_CROP_INVENTORY_MAP = MapKind(
+    "AAFC/ACI",
+    "Canada AAFC Annual Crop Inventory (simulated)",
+    "landcover",
+    "uint8",
+    "EPSG:3978",
+    Affine(30.0, 0, -2_600_000.0, 0, -30.0, 4_000_000.0),
+    tuple(range(2009, 2025)),
+    ANNUAL_CROP_INVENTORY,
+    {
+        Cover.WATER: 20, Cover.WETLAND: 80, Cover.DECIDUOUS: 220, Cover.EVERGREEN: 210, Cover.MIXED: 230,
+        Cover.SHRUB: 50, Cover.GRASS: 110, Cover.BARREN: 30, Cover.SNOW: 30, Cover.OPEN_SPACE: 34, Cover.CROP: 120,
+        **dict.fromkeys(_TOWN, 34),
+    },
+    {
+        Crop.MAIZE: 147, Crop.SOYBEAN: 158, Crop.WINTER_WHEAT: 145, Crop.SPRING_WHEAT: 146, Crop.BARLEY: 133,
+        Crop.OATS: 136, Crop.RYE: 137, Crop.RAPESEED: 153, Crop.SUNFLOWER: 157, Crop.SUGAR_BEET: 178,
+        Crop.POTATO: 177, Crop.DRY_BEAN: 167, Crop.SORGHUM: 142, Crop.COTTON: 199, Crop.RICE: 134, Crop.ALFALFA: 122,
+        Crop.HAY: 122, Crop.WHEAT_THEN_SOYBEAN: 145, Crop.FALLOW: 131,
+    },
+)  # fmt: skip
+
+MAP_KINDS = (WORLD_COVER_MAP, EUCROPMAP_MAP, ANNUAL_CROP_INVENTORY_MAP)
+
+
+def code_table(codes: Mapping[Any, int], dtype: type[np.generic] | str) -> NDArray[Any]:
+    """Codes as an array that is indexed by the members' numbers; 0 where there is none."""
+    table = np.zeros(max(codes) + 1, dtype=dtype)
+    for member, code in codes.items():
+        table[int(member)] = code
     return table
-
-
-_CDL_COVER_TABLE = _table(_CDL_COVERS)
-_CDL_CROP_TABLE = _table(_CDL_CROPS)
-_WORLD_COVER_TABLE = _table(_WORLD_COVER_CODES)
 
 
 def crop_of(landscape: Landscape, grid: PixelGrid, kept: Kept, year: int) -> NDArray[np.uint8]:
@@ -70,145 +138,69 @@ def crop_of(landscape: Landscape, grid: PixelGrid, kept: Kept, year: int) -> NDA
     return np.asarray(landscape.seasons(grid, kept, year)[0].crop[kept.surface.unit])
 
 
-@dataclass(frozen=True)
-class _Layers:
-    """What the Cropland Data Layer says about N pixels."""
-
-    cropland: NDArray[np.uint8]
-    confidence: NDArray[np.uint8]
+def new_year(year: int) -> int:
+    """The beginning of a year, milliseconds since 1970 UTC."""
+    return day_number(date(year, 1, 1)) * MS_PER_DAY
 
 
-class CroplandDataLayer:
-    """`USDA/NASS/CDL`, one image a year.
+class ClassMap:
+    """A collection with one image of classes for each of some years.
 
     Args:
-        seed: The world's seed.
+        kind: Which map.
         landscape: What is mapped.
     """
 
-    asset_id = "USDA/NASS/CDL"
     type = "IMAGE_COLLECTION"
-    bands = ("cropland", "cultivated", "confidence")
 
-    def __init__(self, seed: int, landscape: Landscape) -> None:
+    def __init__(self, kind: MapKind, landscape: Landscape) -> None:
+        self.asset_id = kind.asset_id
+        self._kind = kind
         self._landscape = landscape
-        self._error_key = salt(seed, "cdl errors")
+        self._covers = code_table(kind.covers, kind.dtype)
+        self._crops = code_table(kind.crops, kind.dtype) if kind.crops else None
 
     def properties(self) -> dict[str, Any]:
         """Properties of the collection."""
-        return {"title": "USDA NASS Cropland Data Layers (simulated)"}
+        return {"title": self._kind.title}
 
     def images(self, start_ms: int | None, end_ms: int | None, bbox: BBox | None) -> Iterator[ImageInfo]:
         """Its images in time; all of them cover the globe."""
-        for year in _CDL_YEARS:
-            if in_time(_new_year(year), start_ms, end_ms):
+        for year in self._kind.years:
+            if in_time(new_year(year), start_ms, end_ms):
                 yield self.image(str(year))
 
     def image(self, index: str) -> ImageInfo:
-        """The image of a year, such as `2023`."""
-        year = self._year(index)
-        transform = Affine(_CDL_SIZE, 0, _ALBERS_ORIGIN[0], 0, -_CDL_SIZE, _ALBERS_ORIGIN[1])
-        bands = tuple(BandInfo(name, np.dtype(np.uint8), _ALBERS_CRS, transform, _ALBERS_SHAPE) for name in self.bands)
+        """The image of a year, such as `2021`."""
+        kind, year = self._kind, self._year(index)
+        values = [entry.value for entry in kind.legend]
+        span = float(min(values)), float(max(values))
+        band = BandInfo(kind.band, np.dtype(kind.dtype), kind.crs, kind.transform, value_range=span)
         properties: dict[str, Any] = {
             "system:index": index,
-            "system:time_start": _new_year(year),
-            "system:time_end": _new_year(year + 1),
+            "system:time_start": new_year(year),
+            "system:time_end": new_year(year + 1),
         }
-        properties |= class_properties("cropland", CROPLAND_DATA_LAYER) | class_properties("cultivated", CULTIVATED)
-        return ImageInfo(f"{self.asset_id}/{index}", bands, properties)
+        return ImageInfo(f"{kind.asset_id}/{index}", (band,), properties | class_properties(kind.band, kind.legend))
 
     def pixels(self, index: str, bands: Sequence[str], grid: PixelGrid) -> dict[str, BandPixels]:
-        """Codes, 1 or 2 for not cultivated or cultivated, and per cent of confidence; uint8."""
-        year = self._year(index)
-        readers = {
-            "cropland": lambda kept: self._layers(grid, kept, year).cropland,
-            "confidence": lambda kept: self._layers(grid, kept, year).confidence,
-            "cultivated": lambda kept: np.where(kept.surface.land.cover == Cover.CROP, 2, 1),
-        }
+        """Codes."""
+        kind, year = self._kind, self._year(index)
         for band in bands:
-            if band not in readers:
-                raise unknown_band(f"{self.asset_id}/{index}", band, self.bands)
-        return {band: self._landscape.mosaic(grid, year, np.uint8, readers[band]) for band in bands}
+            if band != kind.band:
+                raise unknown_band(f"{kind.asset_id}/{index}", band, (kind.band,))
 
-    def _layers(self, grid: PixelGrid, kept: Kept, year: int) -> _Layers:
-        land, sites = kept.surface.land, kept.sites
-        farmed = land.cover == Cover.CROP
-        cropland = np.where(
-            farmed, _CDL_CROP_TABLE[crop_of(self._landscape, grid, kept, year)], _CDL_COVER_TABLE[land.cover]
-        )
-        pixel = hash_of(self._error_key, sites.columns // 3, sites.rows // 3, np.array(year))
-        border = land.parcels.edge < _BORDER
-        chance = draw(pixel, 60)
-        # The map errs three times as often along borders, where a pixel sees two fields.
-        wrong = farmed & (chance < np.where(border, 3.0 * _ERROR_SHARE, _ERROR_SHARE))
-        others = kept.surface.units.shares
-        if wrong.any():
-            at = np.flatnonzero(wrong)
-            unit = kept.surface.unit[at]
-            cropland[at] = _CDL_CROP_TABLE[self._landscape.surfaces.rotations.crops(pixel[at], others[:, unit], year)]
-        return _Layers(cropland, _confidence(draw(pixel, 61), farmed, border, wrong))
+        def codes(kept: Kept) -> NDArray[Any]:
+            cover = kept.surface.land.cover
+            if self._crops is None:
+                return np.asarray(self._covers[cover])
+            crops = self._crops[crop_of(self._landscape, grid, kept, year)]
+            return np.where(cover == Cover.CROP, crops, self._covers[cover])
+
+        return {band: self._landscape.mosaic(grid, year, kind.dtype, codes) for band in bands}
 
     def _year(self, index: str) -> int:
-        if index.isdigit() and int(index) in _CDL_YEARS:
+        years = self._kind.years
+        if index.isdigit() and int(index) in years:
             return int(index)
-        raise AssetNotFoundError(f"{self.asset_id} has no image {index!r}: it has {_CDL_YEARS[0]} to {_CDL_YEARS[-1]}")
-
-
-def _confidence(
-    chance: Float32Array, farmed: NDArray[np.bool_], border: NDArray[np.bool_], wrong: NDArray[np.bool_]
-) -> NDArray[np.uint8]:
-    """Per cent: high within fields, low along borders and where the map errs."""
-    level = np.where(farmed, 82.0, 70.0) - 30.0 * border - 35.0 * wrong
-    return np.clip(level + 18.0 * chance, 1.0, 100.0).astype(np.uint8)
-
-
-class WorldCover:
-    """`ESA/WorldCover/v200`: the land cover of 2021.
-
-    Args:
-        landscape: What is mapped.
-    """
-
-    asset_id = "ESA/WorldCover/v200"
-    type = "IMAGE_COLLECTION"
-    year = 2021
-
-    def __init__(self, landscape: Landscape) -> None:
-        self._landscape = landscape
-
-    def properties(self) -> dict[str, Any]:
-        """Properties of the collection."""
-        return {"title": "ESA WorldCover 10m v200 (simulated)"}
-
-    def images(self, start_ms: int | None, end_ms: int | None, bbox: BBox | None) -> Iterator[ImageInfo]:
-        """The one image, when the period has the first of January 2021."""
-        if in_time(_new_year(self.year), start_ms, end_ms):
-            yield self.image(str(self.year))
-
-    def image(self, index: str) -> ImageInfo:
-        """The image `2021`."""
-        if index != str(self.year):
-            raise AssetNotFoundError(f"{self.asset_id} has no image {index!r}: it has {self.year}")
-        band = geographic_band("Map", "uint8", 1.0 / 12_000.0, (-180.0, -60.0, 180.0, 84.0), value_range=(10.0, 100.0))
-        properties: dict[str, Any] = {
-            "system:index": index,
-            "system:time_start": _new_year(self.year),
-            "system:time_end": _new_year(self.year + 1),
-        }
-        properties |= class_properties("Map", WORLD_COVER)
-        return ImageInfo(f"{self.asset_id}/{index}", (band,), properties)
-
-    def pixels(self, index: str, bands: Sequence[str], grid: PixelGrid) -> dict[str, BandPixels]:
-        """Codes, uint8."""
-        for band in bands:
-            if band != "Map":
-                raise unknown_band(f"{self.asset_id}/{index}", band, ("Map",))
-
-        def codes(kept: Kept) -> NDArray[np.uint8]:
-            return np.asarray(_WORLD_COVER_TABLE[kept.surface.land.cover])
-
-        return {band: self._landscape.mosaic(grid, self.year, np.uint8, codes) for band in bands}
-
-
-def _new_year(year: int) -> int:
-    return day_number(date(year, 1, 1)) * MS_PER_DAY
+        raise AssetNotFoundError(f"{self.asset_id} has no image {index!r}; it has {', '.join(map(str, years))}.")

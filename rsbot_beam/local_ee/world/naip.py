@@ -27,7 +27,7 @@ from rsbot_beam.local_ee.world.overlay import ShadowPairs
 from rsbot_beam.local_ee.world.sentinel2 import in_time
 from rsbot_beam.local_ee.world.spectra import BANDS as OPTICAL
 from rsbot_beam.local_ee.world.surface import Surface
-from rsbot_beam.local_ee.world.zones import Cell, Sites, cells_in, sites_of
+from rsbot_beam.local_ee.world.zones import Cell, Sites, cells_in
 
 BANDS = ("R", "G", "B", "N")
 _SOURCES = [OPTICAL.index(band) for band in ("B4", "B3", "B2", "B8")]
@@ -101,10 +101,11 @@ class Naip:
         return {band: (sites.spread(values[BANDS.index(band)]), sites.valid) for band in bands}
 
     def _surface(self, grid: PixelGrid, cell: Cell, year: int) -> Surface | None:
-        if cell not in self._landscape.cells(grid):
+        found = self._landscape.cells(grid)
+        if cell not in found.cells:
             return None
-        sites = sites_of(grid, cell, _SIZE)
-        return None if sites is None else self._landscape.surfaces.surface(self._landscape.surfaces.bare(sites), year)
+        surfaces = self._landscape.surfaces
+        return surfaces.surface(surfaces.bare(found.sites(cell, _SIZE)), year)
 
     def _photograph(self, surface: Surface, number: int, year: int) -> NDArray[np.uint8]:
         """Brightness, uint8 (4, N)."""

@@ -12,13 +12,14 @@ from rsbot_beam.local_ee.world.calendar import Sun
 from rsbot_beam.local_ee.world.covers import Cover, LandCover, Material
 from rsbot_beam.local_ee.world.hashing import Float32Array, UInt64Array, mix
 from rsbot_beam.local_ee.world.noise import FloatArray
-from rsbot_beam.local_ee.world.structures import Structures
+from rsbot_beam.local_ee.world.structures import SOLAR, Found, Structures
 from rsbot_beam.local_ee.world.turbines import (
     PAD_HALF_LENGTH,
     PAD_HALF_WIDTH,
     TRACK_HALF_WIDTH,
     Turbines,
     WindParks,
+    neighbours,
 )
 
 NOTHING = 255  # material where no structure is
@@ -73,7 +74,7 @@ class Overlay:
         cover: `Cover` numbers, uint8.
         entity: Hashes of the structures.
         year: Year from whose beginning on it stands, int64.
-        turbines: The turbines near the places, with the park that each place looks at.
+        turbines: The turbines near the places, or None.
         shadows: The places that a turbine's shadow may ever reach.
     """
 
@@ -81,14 +82,14 @@ class Overlay:
     cover: NDArray[np.uint8]
     entity: UInt64Array
     year: NDArray[np.int64]
-    turbines: tuple[Turbines, NDArray[np.intp]] | None
+    turbines: Turbines | None
     shadows: ShadowPairs | None
 
     def years(self) -> NDArray[np.int64]:
         """The years in which something was built here, in order."""
         years = [self.year[self.material != NOTHING]]
         if self.turbines:
-            years.append(self.turbines[0].parks.year[self.turbines[0].park])
+            years.append(self.turbines.parks.year[self.turbines.park])
         return np.unique(np.concatenate(years))
 
     def applied(self, land: LandCover, year: int) -> LandCover:
@@ -106,44 +107,42 @@ class Overlay:
 
 def lay(structures: Structures, parks: WindParks, zone: int, x: FloatArray, y: FloatArray) -> Overlay | None:
     """Everything built at places of a zone (metres, shape (N,)), or None where nothing is near."""
+    found = structures.at(zone, x, y)
+    near = parks.around(zone, x, y, _LONGEST_SHADOW)
+    if not found and near is None:
+        return None
     overlay = Overlay(
         np.full(x.size, NOTHING, dtype=np.uint8),
         np.zeros(x.size, dtype=np.uint8),
         np.zeros(x.size, dtype=np.uint64),
         np.zeros(x.size, dtype=np.int64),
-        near := parks.around(zone, x, y),
+        near[0] if near else None,
         _pairs(*near, x, y) if near else None,
     )
-    found = structures.around(zone, x, y)
-    solar = [pair for pair in found if pair[0].kind.material == Material.PANEL]
-    for candidates, which in (pair for pair in found if pair[0].kind.material != Material.PANEL):
-        _put(overlay, candidates.contain(which, x, y)[0], candidates.kind.material, candidates.kind.cover,
-             candidates.hashes[which], candidates.year[which])  # fmt: skip
-    if overlay.turbines:
-        _put_turbines(overlay, *overlay.turbines, x, y)
-    for candidates, which in solar:
-        _put(overlay, candidates.contain(which, x, y)[0], candidates.kind.material, candidates.kind.cover,
-             candidates.hashes[which], candidates.year[which])  # fmt: skip
-    if overlay.turbines:
-        _put_towers(overlay, *overlay.turbines, x, y)
-    return overlay if (overlay.material != NOTHING).any() or (overlay.shadows and overlay.shadows.place.size) else None
+    for item in found:
+        if item.candidates.kind is not SOLAR:
+            _put_structures(overlay, item)
+    if near:
+        _put_turbines(overlay, *near, x, y)
+    for item in found:
+        if item.candidates.kind is SOLAR:
+            _put_structures(overlay, item)
+    if near:
+        _put_towers(overlay, *near, x, y)
+    return overlay
 
 
 def _pairs(turbines: Turbines, which: NDArray[np.intp], x: FloatArray, y: FloatArray) -> ShadowPairs:
     """Places and the turbines around them, from the nine nodes of the park's grid that are nearest to each place."""
     near = np.flatnonzero(turbines.parks.reach(which, x, y, _LONGEST_SHADOW))
     x, y, which = x[near], y[near], which[near]
-    u, v = turbines.parks.frame(which, x, y)
-    column = np.rint(u / turbines.parks.along[which]).astype(np.int64)
-    row = np.rint(v / turbines.parks.across[which]).astype(np.int64)
     found: list[tuple[NDArray[Any], ...]] = []
-    for right in (-1, 0, 1):
-        for down in (-1, 0, 1):
-            number = turbines.at(which, column + right, row + down)
-            at = np.flatnonzero(number >= 0)
-            dx, dy = x[at] - turbines.x[number[at]], y[at] - turbines.y[number[at]]
-            close = np.flatnonzero(dx * dx + dy * dy < _LONGEST_SHADOW**2)
-            found.append((near[at[close]], number[at[close]], dx[close], dy[close]))
+    for a, b in neighbours(turbines.parks, which, x, y):
+        number = turbines.at(which, a, b)
+        at = np.flatnonzero(number >= 0)
+        dx, dy = x[at] - turbines.x[number[at]], y[at] - turbines.y[number[at]]
+        close = np.flatnonzero(np.hypot(dx, dy) < _LONGEST_SHADOW)
+        found.append((near[at[close]], number[at[close]], dx[close], dy[close]))
     place, number, dx, dy = (np.concatenate([part[k] for part in found]) for k in range(4))
     park = turbines.park[number]
     parks = turbines.parks
@@ -169,6 +168,14 @@ def _put(
     overlay.cover[where] = cover
     overlay.entity[where] = entity[where]
     overlay.year[where] = year[where]
+
+
+def _put_structures(overlay: Overlay, found: Found) -> None:
+    kind, at = found.candidates.kind, found.places
+    overlay.material[at] = kind.material
+    overlay.cover[at] = kind.cover
+    overlay.entity[at] = found.candidates.hashes[found.which]
+    overlay.year[at] = found.candidates.year[found.which]
 
 
 def _put_turbines(overlay: Overlay, turbines: Turbines, which: NDArray[np.intp], x: FloatArray, y: FloatArray) -> None:

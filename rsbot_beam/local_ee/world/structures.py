@@ -8,13 +8,13 @@ solar plants is made by the function that colours their pixels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rsbot_beam.local_ee.world.covers import Cover, LandCover, Material
-from rsbot_beam.local_ee.world.hashing import Float32Array, UInt64Array, draw, hash_of, salt
+from rsbot_beam.local_ee.world.hashing import UInt64Array, draw, hash_of, salt
 from rsbot_beam.local_ee.world.noise import FloatArray
 from rsbot_beam.local_ee.world.zones import ZONE_WIDTH, lonlat
 
@@ -116,10 +116,13 @@ class Candidates:
         cos, sin = self.cos[:, None], self.sin[:, None]
         return self.x[:, None] + u * cos - v * sin, self.y[:, None] + u * sin + v * cos
 
-    def contain(
-        self, which: NDArray[np.intp], x: FloatArray, y: FloatArray
-    ) -> tuple[NDArray[np.bool_], FloatArray, FloatArray]:
-        """Whether places lie in the structures numbered `which`, and their coordinates in them (metres)."""
+    def chosen(self, numbers: NDArray[np.intp]) -> Candidates:
+        """Some of them."""
+        names = [field.name for field in fields(self) if field.name != "kind"]
+        return replace(self, **{name: getattr(self, name)[numbers] for name in names})
+
+    def contain(self, which: NDArray[np.intp], x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
+        """Whether places lie in the structures numbered `which`."""
         dx, dy = x - self.x[which], y - self.y[which]
         u = dx * self.cos[which] + dy * self.sin[which]
         v = dy * self.cos[which] - dx * self.sin[which]
@@ -127,7 +130,22 @@ class Candidates:
         main = (np.abs(u) <= half_width) & (np.abs(v) <= half_height)
         in_width = (u >= -half_width) & (u <= -half_width + self.annex_width[which])
         annex = in_width & (v > half_height) & (v <= half_height + self.annex_height[which])
-        return (main | annex) & self.built[which], u, v
+        return np.asarray((main | annex) & self.built[which])
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Places that lie in structures of a kind.
+
+    Attributes:
+        candidates: The structures.
+        places: Numbers of the places, (P,).
+        which: The structure that each lies in, (P,).
+    """
+
+    candidates: Candidates
+    places: NDArray[np.intp]
+    which: NDArray[np.intp]
 
 
 class Structures:
@@ -176,28 +194,34 @@ class Structures:
             wanted,
         )
 
-    def around(self, zone: int, x: FloatArray, y: FloatArray) -> list[tuple[Candidates, NDArray[np.intp]]]:
-        """For each kind that is built near places: its candidates, and which of them each place has to look at."""
-        found = []
+    def at(self, zone: int, x: FloatArray, y: FloatArray) -> list[Found]:
+        """The structures that places of a zone (metres, shape (N,)) lie in, in the order in which they are laid."""
+        groups, hits = [], []
         for kind in KINDS:
             cells = np.stack([np.floor(x / kind.spacing), np.floor(y / kind.spacing)]).astype(np.int64)
             numbers, which = unique_columns(cells)
             candidates = self.candidates(kind, zone, numbers[0], numbers[1])
-            if candidates.built.any():
-                found.append((candidates, which))
-        allowed = iter(np.split(*self._allowed(zone, [candidates for candidates, _ in found])))
-        built = [(replace_built(candidates, next(allowed)), which) for candidates, which in found]
-        return [(candidates, which) for candidates, which in built if candidates.built.any()]
+            places = np.flatnonzero(candidates.contain(which, x, y))
+            if places.size:
+                # The land is looked at only where somebody would see what stands on it.
+                seen, which = np.unique(which[places], return_inverse=True)
+                groups.append(candidates.chosen(seen))
+                hits.append((places, which.ravel()))
+        found = []
+        for candidates, (places, which), built in zip(groups, hits, self._allowed(zone, groups), strict=True):
+            stands = built[which]
+            if stands.any():
+                found.append(Found(candidates, places[stands], which[stands]))
+        return found
 
     def settle(self, zone: int, candidates: Candidates) -> Candidates:
         """The same candidates, built only where the land suits."""
-        return replace_built(candidates, self._allowed(zone, [candidates])[0])
+        return replace(candidates, built=self._allowed(zone, [candidates])[0])
 
-    def _allowed(self, zone: int, groups: list[Candidates]) -> tuple[NDArray[np.bool_], list[int]]:
-        """Whether the land suits each candidate of the groups, one after the other, and where to split the answer."""
-        sizes = [candidates.x.size for candidates in groups]
-        if not sizes:
-            return np.zeros(0, dtype=np.bool_), []
+    def _allowed(self, zone: int, groups: list[Candidates]) -> list[NDArray[np.bool_]]:
+        """Whether the land suits each candidate of each group; all are looked up at once."""
+        if not groups:
+            return []
         corners = [candidates.outlines() for candidates in groups]
         x = np.concatenate([np.column_stack([c.x, xy[0]]) for c, xy in zip(groups, corners, strict=True)])
         y = np.concatenate([np.column_stack([c.y, xy[1]]) for c, xy in zip(groups, corners, strict=True)])
@@ -205,7 +229,7 @@ class Structures:
         allowed = np.zeros(wanted.size, dtype=np.bool_)
         if wanted.any():
             allowed[wanted] = self._suits(zone, x[wanted], y[wanted])
-        return allowed, [int(edge) for edge in np.cumsum(sizes)[:-1]]
+        return np.split(allowed, np.cumsum([candidates.x.size for candidates in groups])[:-1])
 
     def _suits(self, zone: int, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether all of the places (M, K) of a candidate are on open land, well inside the zone."""
@@ -214,12 +238,6 @@ class Structures:
         west = -180.0 + (zone - 1) * ZONE_WIDTH
         inside = (lon > west + _ZONE_MARGIN) & (lon < west + ZONE_WIDTH - _ZONE_MARGIN)
         return np.asarray(np.isin(cover, _OPEN).all(axis=1) & inside.reshape(x.shape).all(axis=1))
-
-
-def replace_built(candidates: Candidates, built: NDArray[np.bool_]) -> Candidates:
-    """The same candidates, with another say on which are there."""
-    values = {name: getattr(candidates, name) for name in candidates.__dataclass_fields__}
-    return Candidates(**(values | {"built": built}))
 
 
 def unique_columns(cells: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
@@ -235,8 +253,3 @@ def unique_columns(cells: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray
     else:
         different, which = np.unique(codes, return_inverse=True)
     return np.stack([different // span, different % span]) + low, which.astype(np.intp)
-
-
-def row_share(v: FloatArray, period: float, width: float) -> Float32Array:
-    """1 where a place is on one of the parallel rows of a structure (metres), else 0."""
-    return (np.mod(v, period) < width).astype(np.float32)

@@ -6,6 +6,7 @@ its pad or its track looks at the nearest node of the park's grid.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -194,11 +195,34 @@ class WindParks:
         )
 
     def turbines(self, zone: int, parks: Parks) -> Turbines:
-        """The turbines of parks that stand: where the land suits, and no gap was left."""
+        """All turbines of parks that stand."""
         counts = np.where(parks.built, parks.per_row * parks.rows, 0)
         which = np.repeat(np.arange(counts.size), counts)
         number = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        a, b = number % parks.per_row[which], number // parks.per_row[which]
+        return self._standing(zone, parks, which, number % parks.per_row[which], number // parks.per_row[which])
+
+    def around(self, zone: int, x: FloatArray, y: FloatArray, reach: float) -> tuple[Turbines, NDArray[np.intp]] | None:
+        """Turbines within `reach` metres of places, and the park that each place has to look at; None if there are none.
+
+        The reach must be less than the distance between turbines.
+        """
+        cells = np.stack([np.floor(x / PARK_SPACING), np.floor(y / PARK_SPACING)]).astype(np.int64)
+        numbers, which = unique_columns(cells)
+        parks = self.parks(zone, numbers[0], numbers[1])
+        near = np.flatnonzero(parks.reach(which, x, y, reach))
+        if near.size == 0:
+            return None
+        nodes = [nodes for nodes in _nodes_around(parks, which[near], x[near], y[near], reach) if nodes.size]
+        if not nodes:
+            return None
+        different = np.unique(np.concatenate(nodes, axis=1), axis=1)
+        turbines = self._standing(zone, parks, different[0], different[1], different[2])
+        return (turbines, which) if turbines.park.size else None
+
+    def _standing(
+        self, zone: int, parks: Parks, which: NDArray[np.intp], a: NDArray[np.int64], b: NDArray[np.int64]
+    ) -> Turbines:
+        """The turbines at nodes of parks that stand: where the land suits, and no gap was left."""
         u, v, hashes = parks.nodes(which, a, b)
         x, y = parks.to_plane(which, u, v)
         stands = draw(hashes, 92) >= _MISSING
@@ -206,18 +230,45 @@ class WindParks:
             stands &= self._suits(zone, x, y)
         return Turbines(which[stands], a[stands], b[stands], x[stands], y[stands], hashes[stands], parks)
 
-    def around(self, zone: int, x: FloatArray, y: FloatArray) -> tuple[Turbines, NDArray[np.intp]] | None:
-        """Turbines near places, and the park that each place has to look at; None where no park is near."""
-        cells = np.stack([np.floor(x / PARK_SPACING), np.floor(y / PARK_SPACING)]).astype(np.int64)
-        numbers, which = unique_columns(cells)
-        parks = self.parks(zone, numbers[0], numbers[1])
-        if not parks.built.any():
-            return None
-        turbines = self.turbines(zone, parks)
-        return (turbines, which) if turbines.park.size else None
-
     def _suits(self, zone: int, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
         lon, _ = lonlat(zone, x, y)
         west = -180.0 + (zone - 1) * ZONE_WIDTH
         inside = (lon > west + _ZONE_MARGIN) & (lon < west + ZONE_WIDTH - _ZONE_MARGIN)
         return np.asarray(~np.isin(self._land(zone, x, y).cover, _UNSUITED) & inside)
+
+
+def neighbours(
+    parks: Parks, which: NDArray[np.intp], x: FloatArray, y: FloatArray
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """The nine nodes (a, b) of the park's grid that are nearest to each place, one after the other."""
+    u, v = parks.frame(which, x, y)
+    column = np.rint(u / parks.along[which]).astype(np.int64)
+    row = np.rint(v / parks.across[which]).astype(np.int64)
+    for right in (-1, 0, 1):
+        for down in (-1, 0, 1):
+            yield column + right, row + down
+
+
+def _nodes_around(
+    parks: Parks, which: NDArray[np.intp], x: FloatArray, y: FloatArray, reach: float
+) -> Iterator[NDArray[np.int64]]:
+    """Nodes (park, a, b) that lie within a distance of places, (3, K) at a time, without repetition."""
+    for a, b in neighbours(parks, which, x, y):
+        at = np.flatnonzero((a >= 0) & (b >= 0) & (a < parks.per_row[which]) & (b < parks.rows[which]))
+        close = at[_distance(parks, which[at], a[at], b[at], x[at], y[at]) < reach]
+        near = np.unique((which[close] * 64 + a[close]) * 64 + b[close])
+        yield np.stack([near // 4096, near // 64 % 64, near % 64])
+
+
+def _distance(
+    parks: Parks,
+    which: NDArray[np.intp],
+    a: NDArray[np.int64],
+    b: NDArray[np.int64],
+    x: FloatArray,
+    y: FloatArray,
+) -> NDArray[np.float64]:
+    """Metres from places to the turbines at nodes."""
+    u, v, _ = parks.nodes(which, a, b)
+    turbine_x, turbine_y = parks.to_plane(which, u, v)
+    return np.asarray(np.hypot(x - turbine_x, y - turbine_y))

@@ -11,8 +11,9 @@ from shapely.geometry.base import BaseGeometry
 from rsbot_beam.local_ee.provider import AssetNotFoundError, BandPixels, BBox, ImageInfo, PixelGrid
 from rsbot_beam.local_ee.world.assets import Source
 from rsbot_beam.local_ee.world.cloud_score import CloudScore
+from rsbot_beam.local_ee.world.cropland import CroplandDataLayer
 from rsbot_beam.local_ee.world.landscape import Landscape
-from rsbot_beam.local_ee.world.maps import CroplandDataLayer, WorldCover
+from rsbot_beam.local_ee.world.maps import MAP_KINDS, ClassMap
 from rsbot_beam.local_ee.world.naip import Naip
 from rsbot_beam.local_ee.world.plants import SOLAR_PLANTS, WIND_TURBINES, Feature, solar_plants, wind_turbines
 from rsbot_beam.local_ee.world.sentinel1 import Sentinel1
@@ -37,7 +38,7 @@ class World:
             CloudScore(sentinel2, landscape),
             Sentinel1(landscape),
             CroplandDataLayer(seed, landscape),
-            WorldCover(landscape),
+            *(ClassMap(kind, landscape) for kind in MAP_KINDS),
             Srtm(landscape),
             Naip(landscape),
         )

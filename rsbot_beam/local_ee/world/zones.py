@@ -172,38 +172,50 @@ def plane(zone: int, lon: NDArray[Any], lat: NDArray[Any]) -> tuple[NDArray[np.f
     return np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
 
 
-def cells_of(grid: PixelGrid) -> list[Cell]:
-    """The cells that a request's pixel centres lie in, in order."""
-    lon, lat = _outline(grid)
-    inside = np.isfinite(lon) & np.isfinite(lat)
-    if inside.all() and (single := _single_cell(lon, lat)):
-        return [single]
-    lon, lat = grid.lon, grid.lat
-    inside = np.isfinite(lon) & np.isfinite(lat)
-    codes = np.unique(zone_numbers(lon[inside]) * len(BANDS) + band_numbers(lat[inside]))
-    return [Cell(int(code) // len(BANDS), int(code) % len(BANDS)) for code in codes]
+@dataclass(frozen=True, eq=False)
+class CellMap:
+    """Which cells a request's pixel centres lie in.
 
-
-def sites_of(grid: PixelGrid, cell: Cell, size: float = CELL_SIZE) -> Sites | None:
-    """The request's pixels in a cell, or None where there are none.
-
-    Args:
+    Attributes:
         grid: The request.
-        cell: The cell.
-        size: Side of the world's cells that pixel centres are snapped to, metres.
+        cells: The cells, in order.
+        codes: Number in `cells` of each pixel, flattened, -1 off the globe; None where there is only one cell.
     """
-    cells = cells_of(grid)
-    if cell not in cells:
-        return None
-    if len(cells) == 1:
-        x, y = _coordinates(grid, cell.zone)
-        return Sites(cell, _snap(x.ravel(), size), _snap(y.ravel(), size), size, None, grid.shape)
-    lon, lat = grid.lon.ravel(), grid.lat.ravel()
-    inside = np.isfinite(lon) & np.isfinite(lat)
-    inside[inside] = (zone_numbers(lon[inside]) == cell.zone) & (band_numbers(lat[inside]) == cell.band)
-    index = np.flatnonzero(inside)
-    x, y = plane(cell.zone, lon[index], lat[index])
-    return Sites(cell, _snap(x, size), _snap(y, size), size, index, grid.shape)
+
+    grid: PixelGrid
+    cells: tuple[Cell, ...]
+    codes: NDArray[np.int16] | None
+
+    @classmethod
+    def of(cls, grid: PixelGrid) -> CellMap:
+        """The cells of a request."""
+        lon, lat = _outline(grid)
+        inside = np.isfinite(lon) & np.isfinite(lat)
+        if inside.all() and (single := _single_cell(lon, lat)):
+            return cls(grid, (single,), None)
+        lon, lat = grid.lon.ravel(), grid.lat.ravel()
+        inside = np.isfinite(lon) & np.isfinite(lat)
+        numbers = zone_numbers(lon[inside]) * len(BANDS) + band_numbers(lat[inside])
+        different, which = np.unique(numbers, return_inverse=True)
+        codes = np.full(lon.size, -1, dtype=np.int16)
+        codes[inside] = which.ravel()
+        cells = tuple(Cell(int(number) // len(BANDS), int(number) % len(BANDS)) for number in different)
+        return cls(grid, cells, codes)
+
+    def sites(self, cell: Cell, size: float = CELL_SIZE) -> Sites:
+        """The request's pixels in one of its cells.
+
+        Args:
+            cell: One of `cells`.
+            size: Side of the world's cells that pixel centres are snapped to, metres.
+        """
+        grid = self.grid
+        if self.codes is None:
+            x, y = _coordinates(grid, cell.zone)
+            return Sites(cell, _snap(x.ravel(), size), _snap(y.ravel(), size), size, None, grid.shape)
+        index = np.flatnonzero(self.codes == self.cells.index(cell))
+        x, y = plane(cell.zone, grid.lon.ravel()[index], grid.lat.ravel()[index])
+        return Sites(cell, _snap(x, size), _snap(y, size), size, index, grid.shape)
 
 
 def _snap(values: NDArray[np.float64], size: float) -> NDArray[np.float64]:

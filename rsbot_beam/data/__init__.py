@@ -1,0 +1,1 @@
+"""Bands, patches, raw shards, splits, manifests: plain NumPy and Arrow."""

@@ -1,0 +1,1 @@
+"""Thin Beam transforms over pure functions: enumerate, fetch, write, analyse, transform."""
