@@ -49,9 +49,7 @@ def run(url: str, folder: Path, side: int) -> Costs:
     with tempfile.TemporaryDirectory(dir=folder) as output:
         plan = plan_export(config(url, folder, Path(output), side * PATCH))
         blocks, target = list(plan.cover.blocks(plan.shard_side)), Path(output) / "bare.tfrecord"
-        seconds["bare"], _ = cpu_of(
-            lambda: bare_loop.write_examples(url, plan.source, blocks, MEAN, STD, target)
-        )
+        seconds["bare"], _ = cpu_of(lambda: bare_loop.write_examples(url, plan.source, blocks, MEAN, STD, target))
     return Costs(side * side, seconds)
 
 

@@ -59,11 +59,21 @@ def main() -> None:
         contiguous = contiguous_clock(url, folder)
     note("steady: first request to last stored shard; whole run: with planning, Beam's start and the checks")
     figure(f"urllib3, 40 threads, answers dropped ({SCATTERED} patches)", bare, "patches/s")
-    figure(f"scattered tiles, steady ({scattered.tiles} patches)", scattered.steady_rate, "patches/s", at_least=0.95 * CEILING)
+    figure(
+        f"scattered tiles, steady ({scattered.tiles} patches)",
+        scattered.steady_rate,
+        "patches/s",
+        at_least=0.95 * CEILING,
+    )
     figure("  of the 80/s that the endpoint can give", 100 * scattered.steady_rate / CEILING, "%", at_least=95)
     figure("  of what urllib3 gets", 100 * scattered.steady_rate / bare, "%")
     figure("scattered tiles, whole run", scattered.whole_rate, "patches/s")
-    figure(f"contiguous tiles, steady ({contiguous.tiles} patches)", contiguous.steady_rate, "patches/s", at_least=8 * CEILING)
+    figure(
+        f"contiguous tiles, steady ({contiguous.tiles} patches)",
+        contiguous.steady_rate,
+        "patches/s",
+        at_least=8 * CEILING,
+    )
     figure("  of the scattered rate", contiguous.steady_rate / scattered.steady_rate, "times", at_least=8)
     figure("contiguous tiles, whole run", contiguous.whole_rate, "patches/s")
 

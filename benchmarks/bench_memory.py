@@ -1,4 +1,8 @@
-"""Peak memory of a fetch in the number of tiles; the server is another process and not counted."""
+"""Peak memory of a fetch in the number of tiles; the server is another process and not counted.
+
+The patches are small, so that many are fetched in little time, but large enough that the smaller run fills what a process
+may have in flight and received (48 MB): the ratio is then that of the number of tiles, not of the number of bytes.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.asset import RESOLUTION
 from benchmarks.exports import bench_folder, config, earth, export
 from benchmarks.measure import peak_resident_bytes
 from benchmarks.report import figure, heading
 
-# Pixels a side of a patch: small ones, so that many tiles are fetched in little time.
-PATCH = 16
+# Pixels a side of a patch, and metres a pixel: finer than the asset's 10 m, or it would not have room for 10^5 tiles.
+PATCH, METRES = 64, 5.0
 # Tiles a side: 1,024 and 102,400 tiles.
 SIDES = (32, 320)
 GOAL = 1.3
@@ -28,7 +33,11 @@ def peak_mb(url: str, folder: Path, side: int) -> float:
 def print_peak(url: str, folder: Path, side: int) -> None:
     if side:
         with tempfile.TemporaryDirectory(dir=folder) as output:
-            export(config(url, folder, Path(output), side * PATCH, patch_size=PATCH, steps=("fetch",)))
+            pixels = round(side * PATCH * METRES / RESOLUTION)
+            wanted = config(url, folder, Path(output), pixels, patch_size=PATCH, resolution=METRES, steps=("fetch",))
+            stored = export(wanted).tiles["stored"]
+            if stored != side * side:
+                raise RuntimeError(f"{side * side} tiles were to be fetched, {stored} came")
     print(peak_resident_bytes() / 1e6)
 
 

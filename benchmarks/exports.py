@@ -10,7 +10,7 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from benchmarks.asset import CRS, PATCH, isolated_tiles, square, write_asset
+from benchmarks.asset import CRS, PATCH, RESOLUTION, isolated_tiles, square, write_asset
 from pipelines.earth_process import running_earth
 from rsbot_beam.data.period import Period
 from rsbot_beam.data.shards import Shard, Tally
@@ -60,15 +60,17 @@ def config(
     pixels: int,
     *,
     patch_size: int = PATCH,
+    resolution: float = RESOLUTION,
     steps: Sequence[str] = ("fetch", "analyze", "transform"),
 ) -> ExportConfig:
-    """The export of a square of `pixels` x `pixels`."""
+    """The export of a square of `pixels` x `pixels` of the asset's top-left corner."""
     return ExportConfig(
         recipe=str(Path(__file__).with_name("recipe.py")),
         region=square(folder, pixels),
         period=Period.year(2023),
         output=str(output),
         crs=CRS,
+        resolution=resolution,
         patch_size=patch_size,
         rule="centre",
         endpoint=Endpoint(url=url, max_requests=IN_FLIGHT, max_qps=MAX_QPS),

@@ -18,6 +18,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,9 +87,48 @@ def _blob(path: str | os.PathLike[str]) -> Blob:
     return _bucket_at(bucket, os.getpid(), os.environ.get("STORAGE_EMULATOR_HOST")).blob(name)
 
 
+@contextmanager
+def _object(path: str | os.PathLike[str]) -> Iterator[Blob]:
+    """An object of a bucket; what its bucket refuses becomes an error that says what to do.
+
+    Raises:
+        FileNotFoundError: There is no such object, or no such bucket.
+        InputError: The credentials do not serve.
+    """
+    from google.api_core.exceptions import Forbidden, NotFound, Unauthorized
+    from google.auth.exceptions import RefreshError
+
+    try:
+        yield _blob(path)
+    except NotFound as error:
+        raise FileNotFoundError(os.fspath(path)) from error
+    except (Forbidden, Unauthorized, RefreshError) as error:
+        raise InputError(
+            f"{os.fspath(path)} is denied ({error}): check the bucket's name, and that your account has the role "
+            "Storage Object User on it"
+        ) from error
+
+
+def _no_bucket(path: str | os.PathLike[str], error: FileNotFoundError) -> InputError:
+    bucket = os.fspath(path)[len(GCS_SCHEME) :].partition("/")[0]
+    return InputError(f"there is no bucket {GCS_SCHEME}{bucket}: create it, or correct the name ({error})")
+
+
 def exists(path: str | os.PathLike[str]) -> bool:
     """Whether a file (not a folder) is there."""
-    return bool(_blob(path).exists()) if is_gcs(path) else Path(path).is_file()
+    if not is_gcs(path):
+        return Path(path).is_file()
+    with _object(path) as blob:
+        return bool(blob.exists())
+
+
+def size(path: str | os.PathLike[str]) -> int | None:
+    """Bytes of a file, or None where there is none."""
+    if is_gcs(path):
+        blob = _blob(path)
+        found = blob.bucket.get_blob(blob.name)
+        return None if found is None else int(found.size)
+    return Path(path).stat().st_size if Path(path).is_file() else None
 
 
 def read_bytes(path: str | os.PathLike[str], limit: int | None = None) -> bytes:
@@ -100,14 +140,13 @@ def read_bytes(path: str | os.PathLike[str], limit: int | None = None) -> bytes:
     if not is_gcs(path):
         with Path(path).open("rb") as file:
             return file.read() if limit is None else file.read(limit)
-    from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
+    from google.api_core.exceptions import RequestRangeNotSatisfiable
 
     try:
-        return bytes(_blob(path).download_as_bytes(end=None if limit is None else limit - 1))
+        with _object(path) as blob:
+            return bytes(blob.download_as_bytes(end=None if limit is None else limit - 1))
     except RequestRangeNotSatisfiable:
         return b""
-    except NotFound as error:
-        raise FileNotFoundError(os.fspath(path)) from error
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -124,7 +163,11 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview | str)
     """Write a whole file atomically: it is there complete, or not at all; the last writer wins."""
     data = content.encode("utf-8") if isinstance(content, str) else content
     if is_gcs(path):
-        _blob(path).upload_from_string(bytes(data), content_type="application/octet-stream")
+        try:
+            with _object(path) as blob:
+                blob.upload_from_string(bytes(data), content_type="application/octet-stream")
+        except FileNotFoundError as error:
+            raise _no_bucket(path, error) from error
         return
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -143,7 +186,8 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview | str)
 def publish(local: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
     """Move a finished local file to its final, local or `gs://`, path; atomic like `write_bytes`."""
     if is_gcs(path):
-        _blob(path).upload_from_filename(os.fspath(local))
+        with _object(path) as blob:
+            blob.upload_from_filename(os.fspath(local))
         Path(local).unlink()
         return
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -154,19 +198,25 @@ def remove(path: str | os.PathLike[str]) -> None:
     """Remove a file; one that is not there is fine."""
     if not is_gcs(path):
         Path(path).unlink(missing_ok=True)
-    elif exists(path):
-        _blob(path).delete()
+    else:
+        with suppress(FileNotFoundError), _object(path) as blob:
+            blob.delete()
 
 
 def walk(folder: str | os.PathLike[str]) -> Iterator[StoredFile]:
     """All files below `folder`, sorted by path; none for a missing folder. Files being written are left out."""
     if is_gcs(folder):
-        blob = _blob(join(folder, ""))
-        prefix = f"{GCS_SCHEME}{blob.bucket.name}/"
-        found = [StoredFile(prefix + item.name, item.size or 0) for item in blob.bucket.list_blobs(prefix=blob.name)]
+        found = list(_walk_gcs(join(folder, "")))
     else:
         found = list(_walk_local(Path(folder)))
     yield from sorted(found)
+
+
+def _walk_gcs(folder: str) -> Iterator[StoredFile]:
+    with suppress(FileNotFoundError), _object(folder) as blob:
+        prefix = f"{GCS_SCHEME}{blob.bucket.name}/"
+        for item in blob.bucket.list_blobs(prefix=blob.name):
+            yield StoredFile(prefix + item.name, item.size or 0)
 
 
 def _walk_local(folder: Path) -> Iterator[StoredFile]:

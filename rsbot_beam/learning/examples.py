@@ -136,8 +136,9 @@ def write_examples(task: ExamplesTask, settings: ExamplesSettings, transform: Ca
         What was written, by partition.
     """
     receipt = storage.join(settings.root, RECEIPTS, task.name + ".json")
-    if storage.exists(receipt):
-        return {s: SplitTally.from_dict(t) for s, t in json.loads(storage.read_text(receipt)).items()}
+    finished = _finished(task, settings.root, receipt)
+    if finished is not None:
+        return finished
     tallies = {split: SplitTally() for split in SPLITS}
     base = None if storage.is_gcs(settings.root) else _made(Path(settings.root))
     with tempfile.TemporaryDirectory(prefix=storage.temporary_name(), dir=base) as folder:
@@ -150,6 +151,17 @@ def write_examples(task: ExamplesTask, settings: ExamplesSettings, transform: Ca
             else:
                 storage.remove(path)
     storage.write_bytes(receipt, json.dumps({split: tally.to_dict() for split, tally in tallies.items()}))
+    return tallies
+
+
+def _finished(task: ExamplesTask, root: str, receipt: str) -> Tallies | None:
+    """What the receipt says, if it is there and all its files are as it says."""
+    if not storage.exists(receipt):
+        return None
+    tallies = {split: SplitTally.from_dict(tally) for split, tally in json.loads(storage.read_text(receipt)).items()}
+    for split, tally in tallies.items():
+        if tally.examples and storage.size(storage.join(root, split, task.name + SUFFIX)) != tally.nbytes:
+            return None
     return tallies
 
 

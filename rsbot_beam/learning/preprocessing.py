@@ -8,6 +8,7 @@ whatever order they come.)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -90,21 +91,18 @@ def _statistics(
     feature: str, pixels: list[tf.Tensor], valid: list[tf.Tensor], bands: tuple[Band, ...], preprocessing: Preprocessing
 ) -> dict[str, tf.Tensor]:
     """Per band, over the valid pixels of the train split; each of shape (bands,), quantiles (bands, quantiles)."""
-    sums = tft.sum(_moments(pixels, valid), reduce_instance_dims=False, name=f"{feature}_moments")
-    count = tf.maximum(sums[:, 0], 1.0)
-    mean = sums[:, 1] / count
-    # Float64 sums of squares keep more than 9 digits of the variance for any stored reflectance, height or backscatter.
-    square = sums[:, 2] / count
-    variance = tf.where(square - mean**2 > VARIANCE_NOISE * square, square - mean**2, tf.zeros_like(square))
     low = tft.min(_extreme(pixels, valid, tf.reduce_min, np.inf), reduce_instance_dims=False, name=f"{feature}_min")
     high = tft.max(_extreme(pixels, valid, tf.reduce_max, -np.inf), reduce_instance_dims=False, name=f"{feature}_max")
+    histograms = [
+        _histogram(x, v, band, low[i], high[i]) for i, (x, v, band) in enumerate(zip(pixels, valid, bands, strict=True))
+    ]
+    sums = tf.stack([_moments(*items) for items in zip(pixels, valid, bands, histograms, strict=True)])
+    count = tf.maximum(sums[:, 0], 1.0)
+    mean = sums[:, 1] / count
+    square = sums[:, 2] / count
+    variance = tf.where(square - mean**2 > VARIANCE_NOISE * square, square - mean**2, tf.zeros_like(square))
     wanted = (*REPORTED_QUANTILES, preprocessing.lower, preprocessing.upper)
-    quantiles = tf.stack(
-        [
-            _quantiles(x, v, band, low[i], high[i], wanted)
-            for i, (x, v, band) in enumerate(zip(pixels, valid, bands, strict=True))
-        ]
-    )
+    quantiles = tf.stack([_quantiles(histogram, wanted) for histogram in histograms])
     return {
         "count": tf.cast(sums[:, 0], tf.int64),
         "mean": tf.cast(mean, tf.float32),
@@ -117,15 +115,46 @@ def _statistics(
     }
 
 
-def _moments(pixels: list[tf.Tensor], valid: list[tf.Tensor]) -> tf.Tensor:
-    """(batch, bands, 3) float64: number of valid pixels, their sum, and the sum of their squares."""
-    bands = []
-    for x, v in zip(pixels, valid, strict=True):
-        axes = list(range(1, x.shape.rank))
-        good = tf.cast(tf.where(v, x, tf.zeros_like(x)), tf.float64)
-        parts = (tf.cast(v, tf.float64), good, good * good)
-        bands.append(tf.stack([tf.reduce_sum(part, axis=axes) for part in parts], axis=-1))
-    return tf.stack(bands, axis=1)
+class _Histogram(NamedTuple):
+    """How often values occur: bin i counts those from start + i * width on."""
+
+    counts: tf.Tensor
+    start: tf.Tensor
+    width: tf.Tensor
+
+    @property
+    def bins(self) -> int:
+        """Number of bins."""
+        return int(self.counts.shape[0])
+
+
+def _histogram(x: tf.Tensor, valid: tf.Tensor, band: Band, low: tf.Tensor, high: tf.Tensor) -> _Histogram:
+    start, width, bins = _bins(band, low, high)
+    index = tf.cast((tf.boolean_mask(x, valid) - start) / width, tf.int32)
+    counts = tf.math.bincount(tf.clip_by_value(index, 0, bins - 1), minlength=bins, maxlength=bins, dtype=tf.int64)
+    total = tft.sum(counts[tf.newaxis], reduce_instance_dims=False, name=f"{band.name}_histogram")
+    return _Histogram(tf.reshape(total, [bins]), start, width)
+
+
+def _moments(x: tf.Tensor, valid: tf.Tensor, band: Band, histogram: _Histogram) -> tf.Tensor:
+    """(3,) float64: number of valid pixels, their sum, and the sum of their squares.
+
+    From the histogram where that is exact. Sums of wider types are rounded in float64, which the order of batches moves in
+    the 16th digit: in the float32 that is kept, it shows once in many million bands.
+    """
+    if _is_narrow(band):
+        counts = tf.cast(histogram.counts, tf.float64)
+        values = tf.range(histogram.bins, dtype=tf.float64) + tf.cast(histogram.start, tf.float64)
+        return tf.stack([tf.reduce_sum(counts * values**power) for power in range(3)])
+    axes = list(range(1, x.shape.rank))
+    good = tf.cast(tf.where(valid, x, tf.zeros_like(x)), tf.float64)
+    parts = [tf.reduce_sum(part, axis=axes) for part in (tf.cast(valid, tf.float64), good, good * good)]
+    return tft.sum(tf.stack(parts, axis=-1), reduce_instance_dims=False, name=f"{band.name}_moments")
+
+
+def _is_narrow(band: Band) -> bool:
+    """Whether a histogram has a bin for each value of the type."""
+    return band.numpy.kind in "iu" and band.numpy.itemsize <= 2
 
 
 def _extreme(
@@ -144,23 +173,18 @@ def _extreme(
     )
 
 
-def _quantiles(
-    x: tf.Tensor, valid: tf.Tensor, band: Band, low: tf.Tensor, high: tf.Tensor, wanted: tuple[float, ...]
-) -> tf.Tensor:
-    """(quantiles,) float32: the valid value of rank floor(q * (n - 1)), to the width of a histogram's bin."""
-    start, width, bins = _bins(band, low, high)
-    index = tf.cast((tf.boolean_mask(x, valid) - start) / width, tf.int32)
-    counts = tf.math.bincount(tf.clip_by_value(index, 0, bins - 1), minlength=bins, maxlength=bins, dtype=tf.int64)
-    cumulated = tf.cumsum(tft.sum(counts[tf.newaxis], reduce_instance_dims=False, name=f"{band.name}_histogram"))
+def _quantiles(histogram: _Histogram, wanted: tuple[float, ...]) -> tf.Tensor:
+    """(quantiles,) float32: the valid value of rank floor(q * (n - 1)), to the width of a bin."""
+    cumulated = tf.cumsum(histogram.counts)
     ranks = tf.floor(tf.constant(wanted, tf.float64) * tf.cast(tf.maximum(cumulated[-1] - 1, 0), tf.float64))
     found = tf.searchsorted(cumulated, tf.cast(ranks, tf.int64), side="right")
-    values = tf.cast(tf.minimum(found, bins - 1), tf.float32) * width + start
+    values = tf.cast(tf.minimum(found, histogram.bins - 1), tf.float32) * histogram.width + histogram.start
     return tf.reshape(values, [len(wanted)])  # searchsorted leaves even the rank open
 
 
 def _bins(band: Band, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, int]:
     """Start of the histogram, width of a bin, number of bins."""
-    if band.numpy.kind in "iu" and band.numpy.itemsize <= 2:
+    if _is_narrow(band):
         return tf.constant(float(np.iinfo(band.numpy).min)), tf.constant(1.0), 2 ** (8 * band.numpy.itemsize)
     return low, tf.maximum((high - low) / (WIDE_BINS - 1), tf.constant(np.finfo(np.float32).tiny)), WIDE_BINS
 
@@ -170,7 +194,7 @@ def _class_counts(inputs: Tensors, band: Band) -> dict[str, tf.Tensor]:
 
     Codes are counted from the least that the type can hold.
     """
-    if band.numpy.kind not in "iu" or band.numpy.itemsize > 2:
+    if not _is_narrow(band):
         return {}
     label, valid = inputs[band.name], tf.equal(inputs[valid_name(band)], 1)
     least, bins = int(np.iinfo(band.numpy).min), 2 ** (8 * band.numpy.itemsize)

@@ -197,8 +197,10 @@ def _outgrows(mapped: Element | None, original: Element) -> bool:
     )
 
 
-def with_index(element: Element, index: str) -> Element:
-    """The element with another `system:index`."""
+def with_index(element: Value, index: str) -> Value:
+    """The element, which may be a collection in a collection, with another `system:index`."""
+    if isinstance(element, Collection):
+        return element.with_properties({**element.properties, "system:index": index})
     if isinstance(element, Image):
         return element.with_properties(lambda: {**element.properties, "system:index": index})
     return Feature(element.geometry, {**element.properties, "system:index": index})

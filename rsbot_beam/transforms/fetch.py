@@ -15,7 +15,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 from rsbot_beam.data.raw_shard import ShardHeader
 from rsbot_beam.data.raw_store import RawStore
 from rsbot_beam.data.shards import FetchedShard, Shard
-from rsbot_beam.earthengine.ahead import FetchAhead, Finished, ReceiveBudget
+from rsbot_beam.earthengine.ahead import FetchAhead, Finished, ReceiveBudget, Request
 from rsbot_beam.earthengine.fetcher import PixelFetcher, shared_fetcher
 from rsbot_beam.transforms.counters import count_fetched, count_requests
 from rsbot_beam.transforms.shard_requests import FetchSettings, collect, missing_tiles, requests_for
@@ -95,7 +95,12 @@ class _FetchShards(beam.DoFn):
             for fetched in self._next():
                 yield WindowedValue(fetched, MIN_TIMESTAMP, (GlobalWindow(),))
 
-    def _plan(self, shard: Shard) -> list:
+    def teardown(self) -> None:
+        """After a failure: give back what the abandoned bundle holds of the shared budget."""
+        if hasattr(self, "_ahead"):
+            self._ahead.close()
+
+    def _plan(self, shard: Shard) -> list[Request]:
         header = self._store.header(shard.name) if self._settings.resume else None
         self._headers[shard.name] = header
         return requests_for(missing_tiles(shard, header), self._settings, self._fetcher)
@@ -105,7 +110,9 @@ class _FetchShards(beam.DoFn):
         fetched = collect(finished.item, finished.answers, self._settings.layout, self._headers.pop(finished.item.name))
         count_fetched(fetched)
         count_requests(self._fetcher.stats.drain())
-        yield fetched
-        # Beam has passed the shard through all fused steps when it asks for the next one: it is written.
-        finished.answers.clear()
-        self._ahead.release(finished)
+        try:
+            # Beam has passed the shard through all fused steps when it asks for the next one: it is written.
+            yield fetched
+        finally:
+            finished.answers.clear()
+            self._ahead.release(finished)

@@ -309,7 +309,7 @@ def headers() -> Callable[[object], dict[str, ShardHeader]]:
     """Reads what a dataset's folder holds, by shard: file after file, without the code that wrote them."""
 
     def read(output: object) -> dict[str, ShardHeader]:
-        files = sorted(Path(str(output), "raw").glob("*.arrow"))
+        files = sorted(path for path in Path(str(output), "raw").glob("*.arrow") if path.name[0] != ".")
         return {file.stem: read_header(file.read_bytes(), str(file)) for file in files}
 
     return read

@@ -317,9 +317,8 @@ def test_what_workers_import_is_required_by_the_package(installed: Path, tmp_pat
 
     (about,) = (installed.parents[1]).glob("lib/python*/site-packages/rsbot_beam-*.dist-info/METADATA")
     lines = [line.removeprefix("Requires-Dist: ") for line in about.read_text().splitlines() if "Requires-Dist" in line]
-    required = {
-        re.match(r"[\w.-]+", line).group().lower().replace("_", "-") for line in lines if "extra ==" not in line
-    }
+    named = [re.split(r"[^\w.-]", line)[0] for line in lines if "extra ==" not in line]
+    required = {name.lower().replace("_", "-") for name in named}
     of_module = metadata.packages_distributions()
     missing: dict[str, set[str]] = {}
     rooms = ("data", "geometry", "earthengine", "transforms")
@@ -380,7 +379,9 @@ class Dataflow:
     """The part of Dataflow's API that a submission asks: takes a job, and says how it ended."""
 
     def __init__(self, state: str) -> None:
-        self.state, self.jobs, self.asked = state, [], []
+        self.state = state
+        self.jobs: list[dict[str, Any]] = []
+        self.asked: list[tuple[str, str | None]] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -442,6 +443,7 @@ def test_a_job_is_submitted_and_its_end_is_checked(
     assert TOKEN not in json.dumps(service.jobs)
 
 
+@pytest.mark.slow
 def test_the_learning_steps_bring_tensorflow_and_cannot_be_templates_before_they_can(
     flags: Callable[..., list[str]], account: str
 ) -> None:

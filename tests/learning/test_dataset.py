@@ -210,7 +210,6 @@ def test_a_failing_task_leaves_nothing(settings: Any) -> None:
         assert sorted(path.name for path in Path(settings.root).iterdir()) == ["raw"]
 
 
-@pytest.mark.xfail(strict=True, reason="a task whose receipt is there is not looked at, although its file is gone")
 def test_a_removed_file_is_written_again(settings: Any) -> None:
     """What load_dataset advises for a missing file must help."""
     write_all(settings, Halves(), nbytes=1)

@@ -116,6 +116,10 @@ def test_collections_of_features_as_one(earth):
     assert places().bounds().coordinates().getInfo()[0][2] == [4, 1]
     nested = ee.FeatureCollection([places().limit(1), places().limit(2)])
     assert nested.flatten().size().getInfo() == 3
+    assert nested.flatten().aggregate_array("system:index").getInfo() == ["0_0", "1_0", "1_1"]
+    area = earth.image().geometry()
+    sampled = ee.ImageCollection("TEST/SERIES").map(lambda image: image.unmask(0, False).sample(area, 10, numPixels=3))
+    assert ee.FeatureCollection(sampled).flatten().size().getInfo() == 21
     assert places().remap([0, 2], [10, 20], "n").aggregate_array("n").getInfo() == [10, 20]
     assert places().distinct("n").size().getInfo() == 4
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -16,9 +17,30 @@ S2 = "COPERNICUS/S2_SR_HARMONIZED"
 CLOUD_SCORE = "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED"
 CDL = "USDA/NASS/CDL"
 
-IOWA = (-93.5, 42.0)
-BAVARIA = (11.6, 48.9)
-PAMPA = (-61.5, -34.0)
+
+class AssetCase(NamedTuple):
+    """An asset to ask for: bands of it, and the side in metres of the world's cells that it shows."""
+
+    asset: str
+    bands: list[str]
+    resolution: float
+
+
+CASES = [
+    AssetCase(S2, ["B1", "B2", "B4", "B8", "B11", "SCL", "QA60", "MSK_CLDPRB", "TCI_R"], 10.0),
+    AssetCase(CLOUD_SCORE, ["cs", "cs_cdf"], 10.0),
+    AssetCase("COPERNICUS/S1_GRD", ["VV", "VH", "angle"], 10.0),
+    AssetCase(CDL, ["cropland", "cultivated", "confidence"], 10.0),
+    AssetCase("ESA/WorldCover/v200", ["Map"], 10.0),
+    AssetCase("JRC/D5/EUCROPMAP/V1", ["classification"], 10.0),
+    AssetCase("USGS/SRTMGL1_003", ["elevation"], 10.0),
+    AssetCase("USDA/NAIP/DOQQ", ["R", "G", "B", "N"], 1.0),
+]
+
+
+@pytest.fixture(params=CASES, ids=[case.asset for case in CASES])
+def case(request: pytest.FixtureRequest) -> AssetCase:
+    return request.param
 
 
 @pytest.fixture(scope="session")

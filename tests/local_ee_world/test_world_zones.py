@@ -36,8 +36,8 @@ def test_cells_have_the_military_grid_s_names(lon: float, lat: float, name: str)
 def test_every_place_is_in_one_cell(lon: float, lat: float):
     cell = Cell(int(zone_numbers(np.array([lon]))[0]), int(band_numbers(np.array([lat]))[0]))
     west, south, east, north = cell.bounds
-    assert west <= lon <= east
-    assert south <= lat <= north
+    assert west - 1e-9 <= lon <= east + 1e-9
+    assert south - 1e-9 <= lat <= north + 1e-9
 
 
 def test_hemispheres_and_crs():

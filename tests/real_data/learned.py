@@ -105,7 +105,7 @@ def _check_feature(
     assert example[feature].shape == image.shape
     assert np.abs(example[feature] - image).max() <= TOLERANCE, f"{feature} of {patch.key}"
     name = "valid" if feature == "image" else f"{feature}_valid"
-    assert_same(example[name], valid.all(axis=-1).astype(np.uint8), f"{name} of {patch.key}")
+    assert_same(example[name], np.asarray(valid.all(axis=-1), np.uint8), f"{name} of {patch.key}")
 
 
 def _check_place(patch: Patch, example: Mapping[str, np.ndarray], period: Mapping[str, str]) -> None:

@@ -50,6 +50,14 @@ def centres(key: TileKey) -> tuple[np.ndarray, np.ndarray]:
 
 
 @lru_cache(maxsize=256)
+def middle(key: TileKey) -> tuple[float, float]:
+    """Longitude and latitude of a tile's middle."""
+    x, y = (float(axis.mean()) for axis in centres(key))
+    lon, lat = _transformer(key.crs, "EPSG:4326").transform(x, y)
+    return float(lon), float(lat)
+
+
+@lru_cache(maxsize=256)
 def places(path: Path, key: TileKey) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(rows, cols, inside) of the pixels of a GeoTIFF that contain a tile's pixel centres; 0 where none does."""
     _, profile = read_file(path)

@@ -250,6 +250,7 @@ def test_what_workers_cannot_reach_is_refused(tmp_path: Path) -> None:
         dataflow.check_reachable(config(endpoint=Endpoint(url="http://127.0.0.1:1")))
 
 
+@pytest.mark.slow
 def test_learning_steps_bring_tensorflow_without_downloading_it_here() -> None:
     learning_steps = pytest.importorskip("rsbot_beam.runs.learning_steps")
     setup = learning_steps.with_learning(pipeline_options(DATAFLOW, 40)).view_as(SetupOptions)
@@ -265,6 +266,7 @@ def test_learning_steps_bring_tensorflow_without_downloading_it_here() -> None:
     assert learning_steps.with_learning(pipeline_options([], 40)).view_as(SetupOptions).requirements_file is None
 
 
+@pytest.mark.slow
 def test_workers_need_what_the_extra_says() -> None:
     learning_steps = pytest.importorskip("rsbot_beam.runs.learning_steps")
     setup = package.SETUP_FILE.read_text()

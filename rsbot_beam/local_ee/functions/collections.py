@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import blake2b
 from itertools import islice
@@ -10,13 +11,14 @@ import numpy as np
 import shapely
 
 from rsbot_beam.local_ee.answers import RequestError
-from rsbot_beam.local_ee.collection import Collection, Element, Feature, list_collection
+from rsbot_beam.local_ee.collection import Collection, Element, Feature, list_collection, with_index
 from rsbot_beam.local_ee.convert import to_geometry, to_image
 from rsbot_beam.local_ee.environment import Environment, FunctionValue
 from rsbot_beam.local_ee.filters import Filter
 from rsbot_beam.local_ee.functions.sources import hashed
 from rsbot_beam.local_ee.geometries import Geometry
 from rsbot_beam.local_ee.image import Image
+from rsbot_beam.local_ee.provider import BBox
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.values import Value
 
@@ -29,9 +31,9 @@ def from_images(images: list, environment: Environment) -> Collection:
 
 @function("Collection")
 def from_features(features: list) -> Collection:
-    """A collection of features; geometries become features."""
+    """A collection of features, or of collections (see `flatten`); geometries become features."""
     elements = [Feature(item) if isinstance(item, Geometry) else item for item in features]
-    if not all(isinstance(element, (Feature, Image)) for element in elements):
+    if not all(isinstance(element, (Feature, Image, Collection)) for element in elements):
         raise RequestError("Collection: Parameter 'features' must be a list of features.")
     return list_collection(elements, of_images=bool(elements) and isinstance(elements[0], Image))
 
@@ -46,13 +48,13 @@ def filter_collection(collection: Collection, filter: Filter) -> Collection:
 def map_collection(collection: Collection, base_algorithm: FunctionValue, drop_nulls: bool = False) -> Collection:
     """Every element through a function."""
 
-    def apply(element: Element) -> Element | None:
+    def apply(element: Element) -> Value:
         mapped = base_algorithm(element)
         if mapped is None and drop_nulls:
             return None
         if isinstance(mapped, Geometry):
             return Feature(mapped)
-        if not isinstance(mapped, (Image, Feature)):
+        if not isinstance(mapped, (Image, Feature, Collection)):
             raise RequestError("Collection.map: A mapped algorithm must return a Feature or Image.")
         return mapped
 
@@ -103,11 +105,18 @@ def merge(collection1: Collection, collection2: Collection) -> Collection:
 
 @function("Collection.flatten")
 def flatten(collection: Collection) -> Collection:
-    """The elements of a collection of collections."""
-    parts = [part for part in collection.iterate() if isinstance(part, Collection)]
-    return list_collection(
-        [element for part in parts for element in part.iterate()], bool(parts) and parts[0].of_images
-    )
+    """The elements of a collection of collections; indices are joined with `_`."""
+
+    def source(bbox: BBox | None) -> Iterator[Element]:
+        for part in collection.iterate():
+            if not isinstance(part, Collection):
+                raise RequestError("Collection.flatten: The elements must be collections.")
+            outer = part.properties.get("system:index")
+            for element in part.iterate(bbox):
+                yield with_index(element, f"{outer}_{element.properties.get('system:index')}")
+
+    first = collection.first()
+    return Collection(source, of_images=isinstance(first, Collection) and first.of_images)
 
 
 @function("Collection.distinct")

@@ -119,6 +119,10 @@ class Stand:
     flower: Float32Array
     flooded: Float32Array
 
+    def where(self, there: NDArray[np.bool_]) -> Stand:
+        """Nothing where it is not there."""
+        return Stand(self.leaf_area * there, self.dry * there, self.flower * there, self.flooded * there)
+
     def merge(self, other: Stand) -> Stand:
         """Both at once: last summer's stubble and the crop that was sown into it."""
         return Stand(

@@ -34,6 +34,8 @@ _SOWING_DAYS = 7.0  # standard deviation of sowing dates between fields: 15 days
 _WEATHER_DAYS = 5.0  # standard deviation of a year's and region's lead or lag (Menzel et al. 2006, GCB 12)
 _WEATHER_WAVELENGTH = 600e3  # metres: size of the regions that share a year's weather
 _DAYS_IN_YEAR = 365.25
+_FIRST_SOWING = 200.0  # day of the season before which nothing of the next one is sown
+_FLAT = 0.012  # metres a metre: gentler slopes change brightness by less than 1 % and are left out
 _METRES_PER_DEGREE = 111_000.0  # of latitude; for tree lines, within 0.3 degrees everywhere
 
 
@@ -108,8 +110,8 @@ class Bare:
 
     @cached_property
     def steep(self) -> bool:
-        """Whether slopes matter to brightness anywhere."""
-        return bool(max(np.abs(self.slope_east).max(), np.abs(self.slope_north).max()) > 0.03)
+        """Whether slopes matter to brightness anywhere; where they are gentle they are 0."""
+        return bool(self.slope_east.any() or self.slope_north.any())
 
     @cached_property
     def years(self) -> NDArray[np.int64]:
@@ -185,7 +187,9 @@ class Surfaces:
         parcels = self._tessellation.parcels(zone, x, y, ground)
         latitude = (y / _METRES_PER_DEGREE).astype(np.float32)
         cover = classify(climate, ground, parcels, latitude)
-        return cover, ground.slope_east * climate.rough, ground.slope_north * climate.rough
+        east, north = ground.slope_east * climate.rough, ground.slope_north * climate.rough
+        flat = np.abs(east) + np.abs(north) < _FLAT
+        return cover, np.where(flat, np.float32(0.0), east), np.where(flat, np.float32(0.0), north)
 
     def _units(self, cell: Cell, land: LandCover, first: NDArray[np.intp]) -> Units:
         blocks, example, block = np.unique(land.parcels.block[first], return_index=True, return_inverse=True)
@@ -258,8 +262,9 @@ class Surfaces:
 
     def _stands(self, units: Units, seasons: tuple[Season, Season], day: Float32Array) -> Stand:
         grown = stand(seasons[0].crop, day - _delay(seasons[0], units))
-        if day.max() > 200.0:  # before that nothing of the next season is sown
-            grown = grown.merge(stand(seasons[1].crop, day - np.float32(_DAYS_IN_YEAR) - _delay(seasons[1], units)))
+        if day.max() > _FIRST_SOWING:
+            coming = stand(seasons[1].crop, day - np.float32(_DAYS_IN_YEAR) - _delay(seasons[1], units))
+            grown = grown.merge(coming.where(day > _FIRST_SOWING))
         farmed = units.material == Material.CROP
         wild = wild_leaf_area(units.material, day - seasons[0].late * np.float32(0.6), units.latitude)
         zero = np.float32(0.0)
