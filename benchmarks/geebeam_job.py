@@ -5,13 +5,15 @@ without credentials; and the client's list of deprecated assets, which comes fro
 is named, so that none is downloaded.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import time
 
 import ee
 import google.auth.credentials
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 
 ASSET = "projects/local/assets/bench"
 CRS, RESOLUTION, PATCH = "EPSG:32633", 10, 128
@@ -32,11 +34,11 @@ def main() -> None:
     url, output_type, workers, points_file, output = sys.argv[1:]
     connect_to(url)
     ee.Initialize(project="local")
-    import geebeam
+    import geebeam  # type: ignore[import-not-found]
 
     with open(points_file, encoding="utf-8") as file:  # noqa: PTH123 - no need for more in a foreign environment
         points = pd.DataFrame(json.load(file), columns=["x", "y"])
-    options = {"runner": "FnApiRunner"}
+    options: dict[str, str | int] = {"runner": "FnApiRunner"}
     if int(workers) > 1:
         options |= {"direct_num_workers": int(workers), "direct_running_mode": "multi_threading"}
     start = time.perf_counter()

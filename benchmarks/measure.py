@@ -74,7 +74,7 @@ class FetchClock(AbstractContextManager["FetchClock"]):
             clock.first_request = time.perf_counter()
             return original(fetcher, *args, **kwargs)
 
-        PixelFetcher.fetch_tiles = stamped  # type: ignore[method-assign]
+        PixelFetcher.fetch_tiles = stamped  # type: ignore[assignment, method-assign]
 
     def _watch(self) -> None:
         while not self._stop.wait(LOOK):
