@@ -14,7 +14,7 @@ EXTRAS = {
     # tf.Transform pins tfx-bsl, which holds google-api-python-client below 2: see docs/dependencies in CONTRIBUTING.md.
     "learning": ["tensorflow>=2.21,<2.22", "tensorflow-transform>=1.21,<1.22"],
     "vectors": ["pyogrio>=0.10"],
-    "local": ["starlette>=0.45", "uvicorn>=0.34", "httptools>=0.6", "uvloop>=0.21", "rasterio>=1.4"],
+    "local": ["starlette>=0.45", "uvicorn>=0.34", "httptools>=0.6", "uvloop>=0.21", "rasterio>=1.4", "pyogrio>=0.10"],
     "views": ["matplotlib>=3.9"],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
@@ -40,6 +40,7 @@ setup(
     packages=find_packages(include=["rsbot_beam", "rsbot_beam.*", "pipelines", "pipelines.*"]),
     package_data={"rsbot_beam": ["VERSION", "py.typed"]},
     install_requires=[
+        "affine>=2.4",
         "apache-beam[gcp]>=2.77,<2.78",
         "earthengine-api>=1.7",
         "google-auth>=2.35",
@@ -56,7 +57,6 @@ setup(
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["rsbot=pipelines.rsbot:console"]},
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3.10",
         "Programming Language :: Python :: 3.11",
         "Programming Language :: Python :: 3.12",

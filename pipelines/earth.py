@@ -6,12 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rsbot_beam.errors import InputError, RsbotError
 from rsbot_beam.local_ee.faults import Faults
 from rsbot_beam.local_ee.limits import MAX_CONCURRENT, MAX_QPS
+from rsbot_beam.local_ee.processes import SlowImages
 from rsbot_beam.local_ee.provider import Provider
 from rsbot_beam.local_ee.run import end_with_stdin, listen, serve, url_of
 from rsbot_beam.local_ee.server import LocalEarthEngine, Settings
@@ -49,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     return found
 
 
-def providers(flags: argparse.Namespace) -> list[Provider]:
+def providers(assets: Sequence[Path], world: bool, seed: int) -> list[Provider]:
     """Raster folders first, then the world.
 
     Raises:
@@ -59,11 +61,11 @@ def providers(flags: argparse.Namespace) -> list[Provider]:
     from rsbot_beam.local_ee.rasters import RasterFolder
 
     store = PixelStore()
-    found: list[Provider] = [RasterFolder(folder, store) for folder in flags.assets]
-    if flags.world:
+    found: list[Provider] = [RasterFolder(folder, store) for folder in assets]
+    if world:
         from rsbot_beam.local_ee.world import World
 
-        found.append(World(flags.seed))
+        found.append(World(seed))
     return found
 
 
@@ -99,7 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = parser().parse_args(argv)
     try:
         sock = listen(flags.host, flags.port)
-        engine = LocalEarthEngine(providers(flags), settings(flags))
+        make = partial(providers, flags.assets, flags.world, flags.seed)
+        how = settings(flags)
+        engine = LocalEarthEngine(make(), how, SlowImages(make, how.limits))
         if flags.watch_stdin:
             end_with_stdin()
         serve(engine, sock, lambda: announce(url_of(sock), flags.ready_file), flags.log)

@@ -9,11 +9,13 @@ from typing import Any
 
 import ee
 import numpy as np
+from google.auth.exceptions import GoogleAuthError, TransportError
+from httplib2.error import HttpLib2Error  # type: ignore[import-untyped]
 
-from rsbot_beam.earthengine.answers import REMEDY_PERMISSION
+from rsbot_beam.earthengine.answers import REMEDY_LOGIN, REMEDY_PERMISSION
 from rsbot_beam.earthengine.pixels import MAX_BANDS, MAX_PAYLOAD
 from rsbot_beam.earthengine.source import DTYPES, FetchBand, Flag, PixelSource
-from rsbot_beam.errors import AuthenticationError, EarthEngineError, PermanentError, RecipeError
+from rsbot_beam.errors import AuthenticationError, EarthEngineError, OutageError, PermanentError, RecipeError
 
 # Validity flags in one band: uint16 is the widest type whose bits survive Earth Engine's arithmetic in any precision.
 FLAGS_PER_BAND = 16
@@ -75,6 +77,8 @@ def check_source(source: PixelSource, image: ee.Image) -> None:
         info = image.getInfo()
     except ee.EEException as error:
         raise _translated(error) from error
+    except (GoogleAuthError, HttpLib2Error, OSError) as error:  # The client lets those of its transport through.
+        raise _not_reached(error) from error
     found = {band["id"]: band["data_type"] for band in (info or {}).get("bands", [])}
     missing = [band.name for band in source.data_bands if band.name not in found]
     if missing:
@@ -165,6 +169,15 @@ def _warn_of_clamping(source: PixelSource, data_types: Mapping[str, Mapping[str,
 def _width(dtype: str) -> int:
     info = np.iinfo(dtype)
     return int(info.max) - int(info.min)
+
+
+def _not_reached(error: Exception) -> EarthEngineError:
+    if isinstance(error, GoogleAuthError) and not isinstance(error, TransportError):
+        return AuthenticationError(f"Earth Engine does not accept the credentials: {error} {REMEDY_LOGIN}")
+    return OutageError(
+        f"Earth Engine did not answer the check of the recipe ({type(error).__name__}: {error}): check the network, and "
+        "try again later."
+    )
 
 
 def _translated(error: ee.EEException) -> Exception:

@@ -104,10 +104,17 @@ class Evaluator:
 
     def compute_pixels(self, body: Mapping[str, Any], inspect: Inspect) -> PixelAnswer:
         """The answer to `image:computePixels`; `inspect` sees the grid first and may refuse it."""
+        return self._answer(self._image(body), body, inspect)
+
+    def check_pixels(self, body: Mapping[str, Any], inspect: Inspect) -> None:
+        """Refuses what `compute_pixels` would refuse before it computes any pixel."""
+        self._prepared(self._image(body), body, inspect)
+
+    def _image(self, body: Mapping[str, Any]) -> Image:
         image = self.evaluate(body.get("expression"))
         if not isinstance(image, Image):
             raise RequestError(f"The expression must evaluate to an Image, not a {type(image).__name__}.")
-        return self._answer(image, body, inspect)
+        return image
 
     def get_pixels(self, name: str, body: Mapping[str, Any], inspect: Inspect) -> PixelAnswer:
         """The answer to `:getPixels` of an asset; 404 when there is no such asset."""
@@ -133,7 +140,8 @@ class Evaluator:
             table = table.filter(Filter(lambda e: _touches(e, area), bbox=bbox_of(area.lonlat)))
         return feature_page(table, query)
 
-    def _answer(self, image: Image, body: Mapping[str, Any], inspect: Inspect) -> PixelAnswer:
+    def _prepared(self, image: Image, body: Mapping[str, Any], inspect: Inspect) -> tuple[Image, PixelGrid, str]:
+        """The image with the bands asked for, the grid, and the file format."""
         if body.get("bandIds"):
             image = image.pick(band_indices(image, body["bandIds"]))
         file_format = body.get("fileFormat", "AUTO_JPEG_PNG")
@@ -145,6 +153,10 @@ class Evaluator:
         grid = request_grid(body.get("grid") or {}, image)
         inspect(grid)
         self._limits.check_pixels(grid.shape, bands)
+        return image, grid, file_format
+
+    def _answer(self, image: Image, body: Mapping[str, Any], inspect: Inspect) -> PixelAnswer:
+        image, grid, file_format = self._prepared(image, body, inspect)
         pixels, valid = compute_grid(image, grid, with_valid=file_format == "GEO_TIFF")
         count = grid.shape[0] * grid.shape[1]
         if file_format == "NPY":

@@ -30,7 +30,7 @@ REPOSITORY = Path(__file__).parents[2]
 
 # Longitude, latitude and what follows from them, so that any pixel anywhere can be computed without Earth Engine. The
 # factors are odd, so that no pixel centre of a round grid lies where cutting off a fraction depends on the last digit.
-RECIPE = '''
+RECIPE = """
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -69,16 +69,18 @@ class LonLat(Recipe):
         place = ee.Image.pixelLonLat()
         kind = place.select("longitude").add(180).multiply(2117.3).floor().mod(3).add(1)
         known = place.select("latitude").add(90).multiply(1511.9).mod(7).gte(1)
-        return kind.rename("kind").updateMask(known)
+        return kind.rename("kind").toByte().updateMask(known)
 
 
 recipe = LonLat()
-'''
+"""
 
 BANDS = ("lon", "lat", "fine", "kind")
 
 
-def computed(key: TileKey, scale: float = 1.0, hole: float = 0.0) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def computed(
+    key: TileKey, scale: float = 1.0, hole: float = 0.0
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Pixels and validity that the recipe has at a tile, by pyproj at the pixel centres alone."""
     left, _, _, top = key.bounds
     centres = (np.arange(key.size) + 0.5) * key.resolution

@@ -417,7 +417,18 @@ def test_a_folder_that_cannot_be_written_to(tmp_path: Path, fetch: Callable[...,
         ({"region": "10.0,50.0,10.02,50.01", "crs": "EPSG:3035", "origin": "3,7"}, {"EPSG:3035"}),
         ({"region": "20.0,-75.01,20.03,-75.0", "crs": "EPSG:3031"}, {"EPSG:3031"}),
     ],
-    ids=["zones", "equator", "south", "fiji-utm", "fiji", "degrees", "degrees-south", "mercator", "origin", "antarctica"],
+    ids=[
+        "zones",
+        "equator",
+        "south",
+        "fiji-utm",
+        "fiji",
+        "degrees",
+        "degrees-south",
+        "mercator",
+        "origin",
+        "antarctica",
+    ],
 )
 def test_pixels_in_every_grid(
     tmp_path: Path, fetch: Callable[..., Any], compute: Callable, flags: dict[str, Any], crs: set[str]
@@ -476,6 +487,7 @@ def test_runners_write_the_same_bytes(
     assert snapshot(tmp_path / "out" / "raw") == snapshot(fetched / "raw")
 
 
+@pytest.mark.slow
 def test_more_worker_processes_write_the_same_bytes(
     tmp_path: Path, fetch: Callable[..., Any], fetched: Path, snapshot: Callable
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +14,7 @@ import ee
 import numpy as np
 import pytest
 
+from pipelines.earth_process import running_earth
 from rsbot_beam import TileKey, read_patches
 from rsbot_beam.data.shards import DeadLetter
 
@@ -67,7 +70,7 @@ def test_a_bad_day(
     asked_tiles: Callable,
     headers: Callable,
 ) -> None:
-    """One tile always fails, one is too large for a request that it shares or not; all else fails now and then."""
+    """One tile always fails, one is too large for any request; all else fails now and then."""
     output = tmp_path / "out"
     broken, heavy = all_tiles[17], all_tiles[101]
     memory = {"status": 400, "message": MEMORY}
@@ -183,8 +186,6 @@ def test_max_requests_holds(tmp_path: Path, fetch: Callable[..., Any], earth: An
 
 
 def test_max_qps_holds(tmp_path: Path, fetch: Callable[..., Any], earth: Any) -> None:
-    import time
-
     start = time.monotonic()
     outcome = fetch(tmp_path / "out", max_qps=10, region="10.0,50.0,10.02,50.02")
     seconds = time.monotonic() - start
@@ -198,12 +199,8 @@ def test_max_qps_holds(tmp_path: Path, fetch: Callable[..., Any], earth: Any) ->
 def test_429_of_a_smaller_quota_makes_it_slower_not_worse(
     tmp_path: Path, fetch: Callable[..., Any], all_tiles: list[TileKey], check_stored: Callable
 ) -> None:
-    from pipelines.earth_process import running_earth
-
     with running_earth(world=False, record=True, max_concurrent=4, max_qps=1000, latency="0.05") as url:
         outcome = fetch(tmp_path / "out", ee_url=url)
-        import urllib.request
-
         with urllib.request.urlopen(url + "/_local/stats", timeout=10) as answer:
             stats = json.loads(answer.read())
     assert outcome.code == 0, outcome.text
@@ -237,6 +234,28 @@ def test_an_expired_token_from_the_start(tmp_path: Path, fetch: Callable[..., An
     assert outcome.code == 2
     assert "credentials" in outcome.error
     assert earth.pixel_requests() == 0
+
+
+def test_a_token_that_expires_between_two_runs_of_a_process(
+    tmp_path: Path, fetch: Callable[..., Any], earth: Any
+) -> None:
+    assert fetch(tmp_path / "one", region="10.0,50.0,10.001,50.001").code == 0
+    earth.reset()
+    earth.faults(unauthorized=True)
+    outcome = fetch(tmp_path / "two")
+    assert outcome.code == 2
+    assert "does not accept the credentials" in outcome.error
+    assert "--ee_credentials" in outcome.error
+    assert earth.pixel_requests() == 0
+
+
+def test_an_endpoint_that_goes_away_between_two_runs_of_a_process(tmp_path: Path, fetch: Callable[..., Any]) -> None:
+    small = {"region": "10.0,50.0,10.001,50.001"}
+    with running_earth(world=False) as url:
+        assert fetch(tmp_path / "one", ee_url=url, **small).code == 0
+    outcome = fetch(tmp_path / "two", ee_url=url, **small)
+    assert outcome.code == 1
+    assert "did not answer" in outcome.error
 
 
 def test_a_recipe_that_is_refused_everywhere_stops_the_run(

@@ -7,6 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from rsbot_beam import TileKey, load_dataset, read_patches, storage
 from rsbot_beam.data.splits import SPLITS
+from rsbot_beam.errors import DatasetError
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -40,6 +42,15 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
 
 def leftovers(output: Path) -> list[Path]:
     return [path for path in output.rglob("*") if path.name.startswith(storage.TEMPORARY_PREFIX)]
+
+
+def was_rewritten(path: Path, before: int) -> bool:
+    """Whether a file is there that was written at another time, ns, than before."""
+    return path.exists() and path.stat().st_mtime_ns != before
+
+
+def more_than(count: Callable[[], int], before: int) -> bool:
+    return count() > before
 
 
 def stored_tiles(headers: dict[str, Any]) -> set[TileKey]:
@@ -144,17 +155,17 @@ def test_ten_kills(
         assert not ended(), "it was over before the kill"
 
     totals, transform = output / "totals" / "fetch.json", output / "transform.json"
+
+    def receipts() -> int:
+        return len(list(output.glob("receipts/*.json")))
+
     for _ in range(ANALYZE_KILLS):
         written = totals.stat().st_mtime_ns
-        learn_and_kill(lambda w=written: totals.exists() and totals.stat().st_mtime_ns != w, 8, transform.exists)
+        learn_and_kill(partial(was_rewritten, totals, written), 8, transform.exists)
     for _ in range(TRANSFORM_KILLS):
-        receipts = len(list(output.glob("receipts/*.json")))
-        learn_and_kill(
-            lambda n=receipts: transform.exists() and len(list(output.glob("receipts/*.json"))) > n,
-            0.05,
-            (output / "dataset.json").exists,
-        )
-    with pytest.raises(Exception, match="half-written"):
+        done = receipts()
+        learn_and_kill(partial(more_than, receipts, done), 0.05, (output / "dataset.json").exists)
+    with pytest.raises(DatasetError, match="half-written"):
         load_dataset(output)
     finished = start(output, SMALL_FILES, **SETTINGS).wait()
     assert finished.code == 0, finished.text

@@ -20,7 +20,7 @@ MAPS = [
     ("JRC/D5/EUCROPMAP/V1", "2022", "classification", EUCROPMAP, np.uint16),
     ("AAFC/ACI", "2020", "landcover", ANNUAL_CROP_INVENTORY, np.uint8),
 ]
-WIDE = PixelGrid("EPSG:4326", Affine(0.9, 0, -120.0, 0, -0.9, 60.0), (120, 300))
+WIDE = PixelGrid("EPSG:4326", Affine(0.5, 0, -110.0, 0, -0.5, 60.0), (200, 100))
 
 
 @pytest.mark.parametrize(("asset", "index", "band", "legend", "dtype"), MAPS)

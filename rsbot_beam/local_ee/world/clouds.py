@@ -128,9 +128,10 @@ class Clouds:
         columns, rows = round(east * reach), round(north * reach)
         if prepared.mesh.dense:
             return prepared.mesh.interpolate(nodes[0], columns, rows)
-        x, y = prepared.mesh.shifted_nodes(columns, rows)
         cell = prepared.sites.cell
-        return prepared.mesh.interpolate(self.field(cell, x, y, prepared.level, number)[0], columns, rows)
+        x, y = prepared.mesh.shifted_nodes(columns, rows)
+        shifted = self.field(cell, x, y, self._level(cell, x, y), number)
+        return prepared.mesh.interpolate(shifted[0], columns, rows)
 
     def _level(self, cell: Cell, x: FloatArray, y: FloatArray) -> Float32Array:
         moisture = self._relief.climate_at(*lonlat(cell.zone, x, y))[3]

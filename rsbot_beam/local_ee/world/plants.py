@@ -84,7 +84,7 @@ def _solar_of(structures: Structures, zone: int, i: _Lattice, j: _Lattice) -> It
     x, y = plants.outlines()
     built = np.flatnonzero(plants.built)
     lon, lat = lonlat(zone, x[built].ravel(), y[built].ravel())
-    corners = np.stack([lon, lat], axis=1).reshape(built.size, -1, 2)
+    corners = np.stack([lon, lat], axis=1).reshape(built.size, x.shape[1], 2)
     for number, ring in zip(built, corners, strict=True):
         area = float(plants.area[number])
         annexed = plants.annex_height[number] > 0

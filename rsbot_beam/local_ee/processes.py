@@ -1,0 +1,101 @@
+"""Processes that compute slow images: NumPy's small steps hold Python's lock, and so one process uses one core."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+
+from rsbot_beam.local_ee.answers import RequestError
+from rsbot_beam.local_ee.catalog import Catalog
+from rsbot_beam.local_ee.limits import Limits
+from rsbot_beam.local_ee.provider import Provider
+from rsbot_beam.local_ee.requests import Evaluator, PixelAnswer
+
+# Seconds of computing from which on a request is worth the way to another process and back (about 2 ms for 1 MB).
+SLOW = 0.05
+# Seconds between two looks at whether the parent still lives.
+_WATCH_EVERY = 1.0
+
+_evaluator: Evaluator | None = None
+
+
+class SlowImages:
+    """Remembers which expressions are slow, and computes those in processes of their own.
+
+    The processes start with the first slow request, and end with this one, however it ends.
+
+    Args:
+        make_providers: Makes the assets anew in each process; must be picklable.
+        limits: Sizes that are refused.
+    """
+
+    def __init__(self, make_providers: Callable[[], Sequence[Provider]], limits: Limits) -> None:
+        self._arguments = (make_providers, limits, os.getpid())
+        self._pool: ProcessPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._slow: set[int] = set()
+
+    def is_slow(self, body: bytes) -> bool:
+        """Whether the expression of a request took long before, on any grid."""
+        return _expression_of(body) in self._slow
+
+    @contextlib.contextmanager
+    def timing(self, body: bytes) -> Iterator[None]:
+        """Notes how long a request takes in this thread."""
+        start = time.thread_time()
+        yield
+        if time.thread_time() - start > SLOW:
+            self._slow.add(_expression_of(body))
+
+    def compute_pixels(self, body: bytes) -> PixelAnswer:
+        """The answer to `image:computePixels`, computed in another process.
+
+        Raises:
+            RequestError: As `Evaluator.compute_pixels`.
+        """
+        with self._lock:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(
+                    os.cpu_count() or 2, multiprocessing.get_context("spawn"), _start, self._arguments
+                )
+        answer = self._pool.submit(_compute, body).result()
+        if isinstance(answer, PixelAnswer):
+            return answer
+        raise RequestError(*answer)
+
+    def close(self) -> None:
+        """Ends the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _expression_of(body: bytes) -> int:
+    return hash(body.partition(b'"grid"')[0])
+
+
+def _start(make_providers: Callable[[], Sequence[Provider]], limits: Limits, parent: int) -> None:
+    global _evaluator
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _evaluator = Evaluator(Catalog(make_providers()), limits)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_WATCH_EVERY)
+    os._exit(0)
+
+
+def _compute(body: bytes) -> PixelAnswer | tuple[str, int]:
+    if _evaluator is None:
+        raise RuntimeError("the process was not started by SlowImages")
+    try:
+        answer = _evaluator.compute_pixels(json.loads(body), lambda _grid: None)
+    except RequestError as error:
+        return str(error), error.code
+    return PixelAnswer([b"".join(answer.parts)], answer.media_type, answer.pixels)
