@@ -59,9 +59,14 @@ class CommandParser(argparse.ArgumentParser):
         Raises:
             InputError: A flag is unknown to us and to Beam; names the nearest.
         """
-        flags, others = self.parse_known_args([underscored(argument) for argument in argv])
-        if others:
-            _check_beam_flags(others, [option for action in self._actions for option in action.option_strings])
+        arguments = [underscored(argument) for argument in argv]
+        ours = list(self._option_string_actions)
+        # First of all: a flag that is misspelled must not be reported as one that is missing.
+        _check_flags([argument for argument in arguments if argument.startswith("--")], ours)
+        flags, others = self.parse_known_args(arguments)
+        if others and not others[0].startswith("-"):
+            raise InputError(f"unexpected argument {others[0]!r}: values belong behind a flag, as in --name value")
+        _check_flags(others, ours)
         if _GCP_REGION.fullmatch(str(getattr(flags, "region", ""))):
             raise InputError(
                 f"--region {flags.region} is the region of interest; give Dataflow's as --gcp_region {flags.region}"
@@ -85,13 +90,13 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _check_beam_flags(others: Sequence[str], ours: Sequence[str]) -> None:
-    if not others[0].startswith("-"):
-        raise InputError(f"unexpected argument {others[0]!r}: values belong behind a flag, as in --name value")
-    known = beam_flags()
-    for argument in others:
-        name = argument.partition("=")[0]
-        if re.match(r"-[^\d.]", argument) and name not in known:
+def _check_flags(arguments: Sequence[str], ours: Sequence[str]) -> None:
+    """Raise for a flag that is neither ours nor Beam's; Beam is only loaded to look at those that are not ours."""
+    names = [argument.partition("=")[0] for argument in arguments if re.match(r"-[^\d.]", argument)]
+    strange = [name for name in names if name not in ours]
+    known = beam_flags() if strange else set()
+    for name in strange:
+        if name not in known:
             raise InputError(f"unknown flag {name}{suggest(name, [*ours, *known])}")
 
 

@@ -18,7 +18,8 @@ from rsbot_beam import TileKey, load_dataset, read_patches, storage
 from rsbot_beam.data.splits import SPLITS
 from rsbot_beam.errors import DatasetError
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+# Fourteen processes, most of which load TensorFlow: two minutes where nothing else runs.
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SEED = 20_261_122
 FETCH_KILLS, ANALYZE_KILLS, TRANSFORM_KILLS = 6, 2, 2
@@ -141,6 +142,7 @@ def test_ten_kills(
     fetched = start(output, steps="fetch", **SETTINGS).wait()
     assert fetched.code == 0, fetched.text
     answered = Counter(asked_tiles(earth.grids("200"), any_tile))
+    assert answered, "the last kill came too late"
     assert set(answered) == stored_tiles(headers(output)) - stored_tiles(before)
     assert set(answered.values()) == {1}
     assert not leftovers(output)
