@@ -1,23 +1,21 @@
 """How fast tiles are enumerated, and in how much memory.
 
-Run it as `python benchmarks/bench_tiles.py`; it takes less than a minute. Each memory figure is the peak resident size of
+It takes less than a minute. Each memory figure is the peak resident size of
 a fresh process, and what it takes more than a process that only imports the package.
 """
 
 from __future__ import annotations
 
 import itertools
-import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from shapely.geometry import Polygon
 
+from benchmarks.measure import peak_resident_bytes
+from benchmarks.report import heading
 from rsbot_beam.geometry import Cover, Region, plan_blocks, resolve_grid
 
 # The outline of Africa in some sixty corners, longitude and latitude: 29.3 of the continent's 30 million km2.
@@ -91,7 +89,7 @@ def timed(work: Callable[[], int]) -> tuple[int, float]:
 
 def peak_memory_mb(count: int) -> float:
     """Returns the peak resident size of a fresh process that enumerates `count` tiles (0: only imports)."""
-    command = [sys.executable, __file__, "--peak", str(count)]
+    command = [sys.executable, "-m", "benchmarks.bench_tiles", "--peak", str(count)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -99,15 +97,6 @@ def print_peak(count: int) -> None:
     if count and drain(africa("EPSG:6933").tiles(), count) != count:
         raise SystemExit(f"fewer than {count} tiles")
     print(peak_resident_bytes() / 1e6)
-
-
-def peak_resident_bytes() -> float:
-    """Returns this process's peak resident size."""
-    status = Path("/proc/self/status")
-    if status.exists():
-        # Not getrusage: on Linux a child's ru_maxrss starts from its parent's, across exec.
-        return 1024 * float(status.read_text().split("VmHWM:")[1].split()[0])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
 def bench_speed(crs: str) -> None:
@@ -141,7 +130,7 @@ def bench_memory() -> None:
 
 
 def row(name: str, *figures: str) -> None:
-    print(f"{name:44s}", *figures, flush=True)
+    print(f"  {name:44s}", *figures, flush=True)
 
 
 def main() -> None:
@@ -149,7 +138,7 @@ def main() -> None:
         print_peak(int(sys.argv[2]))
         return
     area = Region.from_geometry(AFRICA).area_m2 / 1e12
-    print(f"Africa, {area:.1f} million km2, {RESOLUTION} m, {PATCH_SIZE} px a side; one core")
+    heading(f"tiles: Africa, {area:.1f} million km2, {RESOLUTION} m, {PATCH_SIZE} px a side; one core")
     for crs in ("EPSG:6933", "utm"):
         bench_speed(crs)
     bench_plan()

@@ -220,5 +220,6 @@ class FetchAhead(Generic[T]):
         self._finished.put(unit)
 
     def _fail(self, error: BaseException) -> None:
-        self.close()
+        # The error goes first: units that are given up lack answers, and must not be taken before it.
         self._finished.put(error)
+        self.close()

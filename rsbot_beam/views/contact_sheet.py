@@ -75,17 +75,15 @@ def picture_bands(layout: Layout) -> tuple[str, ...]:
 
 def _middle(array: np.ndarray) -> np.ndarray:
     """The middle step of a time series; a plain band as it is."""
-    return array if array.ndim == 2 else array[len(array) // 2]  # noqa: PLR2004
+    return array if array.ndim == 2 else array[len(array) // 2]
 
 
 def _stretch(patches: Sequence[Patch], layout: Layout) -> dict[str, tuple[float, float]]:
-    """2nd and 98th percentile of the valid pixels, one range for all patches: so that they can be compared."""
-    ranges = {}
-    for name in picture_bands(layout):
-        values = np.concatenate([_middle(p.pixels[name])[_middle(p.valid[name])][::17] for p in patches])
-        low, high = np.percentile(values, (2, 98)) if values.size else (0.0, 1.0)
-        ranges[name] = (float(low), float(max(high, low + 1e-6)))
-    return ranges
+    """2nd and 98th percentile of the valid pixels: one range for all bands and patches keeps colours and compares them."""
+    names = picture_bands(layout)
+    values = np.concatenate([_middle(p.pixels[name])[_middle(p.valid[name])][::17] for p in patches for name in names])
+    low, high = np.percentile(values, (2, 98)) if values.size else (0.0, 1.0)
+    return dict.fromkeys(names, (float(low), float(max(high, low + 1e-6))))
 
 
 def picture(patch: Patch, stretch: dict[str, tuple[float, float]]) -> np.ndarray:

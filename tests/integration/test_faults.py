@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import urllib.request
 from collections import Counter
@@ -13,10 +14,14 @@ from typing import Any
 import ee
 import numpy as np
 import pytest
+from google.auth.exceptions import RefreshError, TransportError
 
 from pipelines.earth_process import running_earth
 from rsbot_beam import TileKey, read_patches
 from rsbot_beam.data.shards import DeadLetter
+from rsbot_beam.earthengine.images import check_source
+from rsbot_beam.earthengine.source import FetchBand, PixelSource
+from rsbot_beam.errors import AuthenticationError, OutageError
 
 pytestmark = pytest.mark.integration
 
@@ -249,13 +254,30 @@ def test_a_token_that_expires_between_two_runs_of_a_process(
     assert earth.pixel_requests() == 0
 
 
-def test_an_endpoint_that_goes_away_between_two_runs_of_a_process(tmp_path: Path, fetch: Callable[..., Any]) -> None:
-    small = {"region": "10.0,50.0,10.001,50.001"}
-    with running_earth(world=False) as url:
-        assert fetch(tmp_path / "one", ee_url=url, **small).code == 0
-    outcome = fetch(tmp_path / "two", ee_url=url, **small)
-    assert outcome.code == 1
-    assert "did not answer" in outcome.error
+class UnansweredImage:
+    """An image that the client cannot ask about: the error of its transport comes through."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def getInfo(self) -> None:  # noqa: N802 - the client's name
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), OutageError),
+        (TransportError("no route"), OutageError),
+        (RefreshError("token expired"), AuthenticationError),
+    ],
+)
+def test_a_check_of_the_recipe_that_is_not_answered(error: Exception, kind: type[Exception]) -> None:
+    """The client would ask for a minute before it gave up on a real endpoint."""
+    image: Any = UnansweredImage(error)
+    with pytest.raises(kind, match=re.escape(str(error))) as found:
+        check_source(PixelSource((FetchBand("a", "uint8"),), expression="{}"), image)
+    assert found.value.__cause__ is error
 
 
 def test_a_recipe_that_is_refused_everywhere_stops_the_run(

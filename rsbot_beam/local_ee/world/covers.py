@@ -70,6 +70,8 @@ _HEDGED = 0.35  # share of the fields that have such margins
 # Tree line: 3900 m at the equator, 46 m lower each degree, about 1800 m in the Alps and sea level at 85 degrees
 # (Koerner 1998, Oecologia 115, "A re-assessment of high elevation treeline positions").
 _TREE_LINE, _TREE_LINE_SLOPE = 3900.0, 46.0
+# Beyond the polar circles it falls to the sea: tundra from 68 degrees on, ice from 73.
+_POLAR, _POLAR_SLOPE = 63.0, 150.0
 _SNOW_ABOVE_TREE_LINE = 800.0  # metres
 _ARID = 0.3  # moisture below which unfarmed land is shrub or bare
 _STREET_ALONG, _STREET_ACROSS, _STREET_WIDTH = 130.0, 70.0, 9.0  # metres between streets, and their width
@@ -205,7 +207,8 @@ def _add_woods(
 def _add_heights(
     cover: NDArray[np.uint8], ground: Ground, parcels: Parcels, elevation: Float32Array, latitude: Float32Array
 ) -> None:
-    tree_line = np.maximum(_TREE_LINE - _TREE_LINE_SLOPE * np.abs(latitude), 0.0) + 150.0 * ground.forest
+    polar = np.maximum(np.abs(latitude) - np.float32(_POLAR), 0.0) * np.float32(_POLAR_SLOPE)
+    tree_line = np.float32(_TREE_LINE) - np.float32(_TREE_LINE_SLOPE) * np.abs(latitude) - polar + 150.0 * ground.forest
     high = elevation > tree_line
     meadow = high & (draw(parcels.block, 23) < 0.5) & (elevation < tree_line + 400.0)
     cover[high] = Cover.BARREN

@@ -20,7 +20,7 @@ from rsbot_beam.local_ee.world.assets import unknown_band
 from rsbot_beam.local_ee.world.caching import LruCache
 from rsbot_beam.local_ee.world.calendar import MS_PER_DAY, SeasonDay, Sun, day_number
 from rsbot_beam.local_ee.world.covers import Material
-from rsbot_beam.local_ee.world.hashing import Float32Array, draw, mix
+from rsbot_beam.local_ee.world.hashing import Float32Array, draw, mix, salt
 from rsbot_beam.local_ee.world.landscape import Landscape
 from rsbot_beam.local_ee.world.noise import plane_noise
 from rsbot_beam.local_ee.world.overlay import ShadowPairs
@@ -39,6 +39,8 @@ _GAMMA = 0.75  # images are delivered stretched for the eye
 _KEPT_PIXELS = 600_000
 
 _CROWN = 6.0  # metres: a tree
+_CLOD = 2.0  # metres: tufts and clods
+_GRAIN_KEYS = (salt(0, "naip crowns"), salt(0, "naip clods"))  # the same grain in every world
 _CROWN_CONTRAST = {
     Material.DECIDUOUS: 0.28, Material.EVERGREEN: 0.36, Material.MIXED: 0.34, Material.SHRUB: 0.25, Material.WETLAND: 0.1,
     Material.GRASS: 0.06, Material.CROP: 0.05, Material.BARREN: 0.1, Material.WATER: 0.02,
@@ -170,7 +172,7 @@ def _grain(surface: Surface) -> Float32Array:
     """What the eye sees within a field or wood at 1 m: a factor, float32 (N,)."""
     sites: Sites = surface.sites
     material = surface.land.material
-    crowns, clods = plane_noise([11, 12], [_CROWN, 2.0], sites.x, sites.y)
+    crowns, clods = plane_noise(_GRAIN_KEYS, [_CROWN, _CLOD], sites.x, sites.y)
     grain = 1.0 + _CONTRAST_TABLE[material] * (crowns * np.float32(0.8) + clods * np.float32(0.5))
     rows = np.sin(surface.land.parcels.across * np.float32(2.0 * np.pi / _ROW)) * np.float32(_ROW_CONTRAST)
     return np.clip(grain + np.where(material == Material.CROP, rows, 0.0), 0.2, 2.0).astype(np.float32)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rsbot_beam.local_ee.world.land_mask import land_share
 from rsbot_beam.local_ee.world.noise import (
@@ -59,6 +60,9 @@ _GROUND_STACKS = {
     "bend_y": _BEND_Y,
 }
 
+_COAST_LEVEL = 0.5  # share of land where the coast is
+_COAST_GAIN = 0.45  # how far the noise bends the coast, in shares of land for one standard deviation
+_COAST_LARGEST = sum(_COAST[1]) * 2.2  # standardised value noise stays within +-2.2
 _PLATEAU_HEIGHT = 500.0  # metres of mean height deep inland, beyond what the coast's rise gives
 _COAST_HEIGHT = 60.0  # metres that the land rises from the coast inland
 _PLAIN_RELIEF = 40.0  # metres of standard relief in the plains
@@ -134,8 +138,8 @@ class Relief:
         """The five fields of `Climate` as (5, N), exactly at places in degrees."""
         noise = globe_noise(self._climate_keys, self._climate_lengths, lon, lat)
         coast, mountains, uplands, moisture, woods = _weigh(noise, _CLIMATE_STACKS)
-        land = land_share(lon, lat) + coast * np.float32(0.45)
-        inland = np.clip((land - 0.5) * 2.0, 0.0, 1.0)
+        land = land_share(lon, lat) + coast * np.float32(_COAST_GAIN)
+        inland = np.clip((land - _COAST_LEVEL) * 2.0, 0.0, 1.0)
         # Most of the land is plain: only the upper part of the noise makes mountains.
         steep = np.clip((mountains - 0.7) * 0.9, 0.0, 1.0) * inland
         plateau = (
@@ -169,6 +173,11 @@ class Relief:
         return elevation_of(self.climate(zone, x, y), self.ground(x, y))
 
 
+def surely_sea(lon: FloatArray, lat: FloatArray) -> NDArray[np.bool_]:
+    """Whether places are so far from the continents that no bend of the coast makes them land; cheap."""
+    return np.asarray(land_share(lon, lat) < _COAST_LEVEL - _COAST_GAIN * _COAST_LARGEST)
+
+
 def elevation_of(climate: Climate, ground: Ground) -> Float32Array:
     """Elevation from its parts, metres, float32 (N,); 0 on the sea."""
     # Valleys are flatter than crests: the hills' noise is bent upwards.
@@ -177,7 +186,7 @@ def elevation_of(climate: Climate, ground: Ground) -> Float32Array:
     # Rivers cut in: a valley about a kilometre wide.
     valley = np.exp(-np.square(ground.river * np.float32(6.0)))
     height = height - valley * climate.rough * np.float32(0.6)
-    return np.where(climate.land > 0.5, np.maximum(height, 1.0), 0.0).astype(np.float32)
+    return np.where(climate.land > _COAST_LEVEL, np.maximum(height, 1.0), 0.0).astype(np.float32)
 
 
 def _stack(seed: int, stacks: dict[str, tuple[tuple[float, ...], tuple[float, ...]]]) -> tuple[list[int], list[float]]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rsbot_beam.local_ee.world.covers import Cover, LandCover, Material
 from rsbot_beam.local_ee.world.hashing import UInt64Array, draw, hash_of, salt
 from rsbot_beam.local_ee.world.noise import FloatArray
+from rsbot_beam.local_ee.world.relief import surely_sea
 from rsbot_beam.local_ee.world.zones import ZONE_WIDTH, lonlat
 
 LandFunction = Callable[[int, FloatArray, FloatArray], LandCover]
@@ -63,6 +64,7 @@ KINDS = (
 
 _OPEN = (Cover.CROP, Cover.GRASS, Cover.SHRUB, Cover.BARREN)
 _LONGEST_SIDE = 1700.0  # metres from one end to the other: 100 ha at the most stretched, with its annex
+_ICE = 72.0  # degrees of latitude beyond which nobody builds
 _ZONE_MARGIN = 0.02  # degrees from a zone's edge that nothing is built in, so that nothing is cut in two
 
 
@@ -233,11 +235,19 @@ class Structures:
 
     def _suits(self, zone: int, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether all of the places (M, K) of a candidate are on open land, well inside the zone."""
-        cover = self._land(zone, x.ravel(), y.ravel()).cover.reshape(x.shape)
-        lon, _ = lonlat(zone, x.ravel(), y.ravel())
-        west = -180.0 + (zone - 1) * ZONE_WIDTH
-        inside = (lon > west + _ZONE_MARGIN) & (lon < west + ZONE_WIDTH - _ZONE_MARGIN)
-        return np.asarray(np.isin(cover, _OPEN).all(axis=1) & inside.reshape(x.shape).all(axis=1))
+        inside: NDArray[np.bool_] = np.asarray(buildable(zone, x.ravel(), y.ravel()).reshape(x.shape).all(axis=1))
+        if inside.any():
+            cover = self._land(zone, x[inside].ravel(), y[inside].ravel()).cover
+            inside[inside] = np.isin(cover, _OPEN).reshape(-1, x.shape[1]).all(axis=1)
+        return inside
+
+
+def buildable(zone: int, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether places of a zone are well inside it, off the ice, and not surely at sea: a cheap test before others."""
+    lon, lat = lonlat(zone, x, y)
+    west = -180.0 + (zone - 1) * ZONE_WIDTH
+    inside = (lon > west + _ZONE_MARGIN) & (lon < west + ZONE_WIDTH - _ZONE_MARGIN)
+    return np.asarray(inside & (np.abs(lat) < _ICE) & ~surely_sea(lon, lat))
 
 
 def unique_columns(cells: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from rsbot_beam.local_ee.world.covers import Cover
 from rsbot_beam.local_ee.world.hashing import UInt64Array, draw, hash_of, salt
 from rsbot_beam.local_ee.world.noise import FloatArray
-from rsbot_beam.local_ee.world.structures import LandFunction, unique_columns
-from rsbot_beam.local_ee.world.zones import ZONE_WIDTH, lonlat
+from rsbot_beam.local_ee.world.structures import LandFunction, buildable, unique_columns
 
 PARK_SPACING = 7500.0  # metres: side of the lattice's cells, with one candidate park each
 _PARK_SHARE = 0.45
@@ -29,7 +28,6 @@ _ALONG, _ACROSS = (400.0, 640.0), (480.0, 800.0)
 _HUB_HEIGHTS = (80.0, 135.0)  # metres (Wiser et al., Land-based wind market report 2023)
 _ROTOR_PER_HUB = 1.15
 _UNSUITED = (Cover.WATER, Cover.WETLAND, Cover.LOW_DENSITY, Cover.MEDIUM_DENSITY, Cover.HIGH_DENSITY, Cover.SNOW)
-_ZONE_MARGIN = 0.02  # degrees from a zone's edge that nothing is built in
 
 PAD_HALF_LENGTH, PAD_HALF_WIDTH = 26.0, 19.0  # metres: the crane's hard standing
 TRACK_HALF_WIDTH = 4.0  # metres: a pixel of 10 m on it is mostly gravel
@@ -231,10 +229,10 @@ class WindParks:
         return Turbines(which[stands], a[stands], b[stands], x[stands], y[stands], hashes[stands], parks)
 
     def _suits(self, zone: int, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
-        lon, _ = lonlat(zone, x, y)
-        west = -180.0 + (zone - 1) * ZONE_WIDTH
-        inside = (lon > west + _ZONE_MARGIN) & (lon < west + ZONE_WIDTH - _ZONE_MARGIN)
-        return np.asarray(~np.isin(self._land(zone, x, y).cover, _UNSUITED) & inside)
+        inside = buildable(zone, x, y)
+        if inside.any():
+            inside[inside] = ~np.isin(self._land(zone, x[inside], y[inside]).cover, _UNSUITED)
+        return inside
 
 
 def neighbours(
