@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks import bare_loop
 from benchmarks.asset import PIXELS, isolated_tiles
 from benchmarks.exports import IN_FLIGHT, bench_folder, config, earth, export, fetch_scattered
-from benchmarks.measure import FetchClock, cores
+from benchmarks.fetch_clock import FetchClock
+from benchmarks.measure import cores
 from benchmarks.report import figure, heading, note
 from rsbot_beam.geometry import TileBlock
 from rsbot_beam.runs.plan import plan_export

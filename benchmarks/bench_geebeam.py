@@ -16,8 +16,8 @@ from pathlib import Path
 from benchmarks.asset import isolated_tiles
 from benchmarks.bench_fetch import CEILING, LATENCY, scattered_clock
 from benchmarks.exports import IN_FLIGHT, bench_folder, earth
+from benchmarks.fetch_clock import FetchClock
 from benchmarks.geebeam_environment import REQUIREMENT, geebeam_python
-from benchmarks.measure import FetchClock
 from benchmarks.report import figure, heading, note
 
 # Patches of the smaller and the larger run, per way.

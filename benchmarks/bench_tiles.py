@@ -1,7 +1,7 @@
 """How fast tiles are enumerated, and in how much memory.
 
-It takes less than a minute. Each memory figure is the peak resident size of
-a fresh process, and what it takes more than a process that only imports the package.
+It takes less than a minute. Each memory figure is the peak resident size of a fresh process, and what it takes
+more than a process that only imports the package.
 """
 
 from __future__ import annotations

@@ -98,14 +98,17 @@ class PlaceFetch:
         self._refused(self._source, shape, whole)
 
     def _pixels(self, source: PixelSource, geobox: GeoBox) -> tuple[Pixels, bool]:
-        parts, shape, refused = _parts(source, geobox), _shape(geobox), False
-        if parts is None or self._may_ask(source, shape):
+        shape, refused = _shape(geobox), False
+        if self._may_ask(source, shape):
             try:
                 return self._extracted(source, geobox), True
             except TooLargeError:
-                if parts is None:
-                    raise
                 refused = True
+                if _parts(source, geobox) is None:
+                    raise
+        parts = _parts(source, geobox)
+        if parts is None:
+            return self._extracted(source, geobox), True
         self._common.stats.add(splits=1)
         done = [self._pixels(*half) for half in parts.halves]
         if refused:

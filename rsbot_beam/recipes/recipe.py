@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_type_hints
 
 from rsbot_beam.data.bands import Band, LabelClass, Layout
 from rsbot_beam.data.period import Period
@@ -78,6 +79,19 @@ class Recipe:
 
     resolution: float = 10.0
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401
+        """Let `resolution = 30.0` set a parameter's default as `resolution: float = 30.0` does.
+
+        Dataclasses pass over what has no annotation, in silence; class facts such as `name` beside it have none either.
+        """
+        super().__init_subclass__(**kwargs)
+        own = inspect.get_annotations(cls)
+        for base in cls.__mro__[1:]:
+            for item in fields(base) if is_dataclass(base) else ():
+                if item.name in cls.__dict__:
+                    own.setdefault(item.name, get_type_hints(base)[item.name])
+        cls.__annotations__ = own
 
     def inputs(self, region: ee.Geometry, period: Period) -> ee.Image | Sequence[ee.Image] | PlainAsset:
         """The input image with at least `bands`; a list of images, one for each step, makes a time series.

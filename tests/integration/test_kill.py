@@ -148,25 +148,27 @@ def test_ten_kills(
     assert not leftovers(output)
     earth.reset()
 
-    def learn_and_kill(begun: Callable[[], bool], longest: float, ended: Callable[[], bool]) -> None:
-        child = start(output, SMALL_FILES, **SETTINGS)
-        wait_until(lambda: begun() or child.process.poll() is not None)
-        time.sleep(rng.uniform(0, longest))
-        child.kill()
-        assert child.process.returncode == -9, child.wait().text
-        assert not ended(), "it was over before the kill"
-
-    totals, transform = output / "totals" / "fetch.json", output / "transform.json"
+    totals, transform, model = (output / name for name in ("totals/fetch.json", "transform.json", "transform_fn"))
 
     def receipts() -> int:
         return len(list(output.glob("receipts/*.json")))
 
+    def learn_and_kill(begun: Callable[[], bool], longest: float, late: Callable[[], bool]) -> None:
+        """One more run, killed a moment after a step has begun, or when it is nearly over."""
+        child = start(output, SMALL_FILES, **SETTINGS)
+        wait_until(lambda: begun() or child.process.poll() is not None)
+        moment = time.monotonic() + rng.uniform(0, longest)
+        wait_until(lambda: time.monotonic() > moment or late())
+        child.kill()
+        assert child.process.returncode == -9, child.wait().text
+
     for _ in range(ANALYZE_KILLS):
         written = totals.stat().st_mtime_ns
-        learn_and_kill(partial(was_rewritten, totals, written), 8, transform.exists)
+        learn_and_kill(partial(was_rewritten, totals, written), 5, (model / "saved_model.pb").exists)
+        assert not transform.exists()
     for _ in range(TRANSFORM_KILLS):
-        done = receipts()
-        learn_and_kill(partial(more_than, receipts, done), 0.05, (output / "dataset.json").exists)
+        learn_and_kill(partial(more_than, receipts, receipts()), 0.05, lambda: False)
+        assert not (output / "dataset.json").exists()
     with pytest.raises(DatasetError, match="half-written"):
         load_dataset(output)
     finished = start(output, SMALL_FILES, **SETTINGS).wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from pathlib import Path
@@ -258,3 +259,15 @@ def test_parameters_are_plain_values() -> None:
         "preprocessing": {"normalise": "standard", "lower": 0.02, "upper": 0.98},
         "clear": 0.6,
     }
+
+
+def test_a_parameter_set_without_annotation_counts() -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Coarse(Recipe):
+        name = "coarse"
+        resolution = 60.0
+        preprocessing = Preprocessing("quantile")
+
+    assert Coarse().resolution == 60.0
+    assert Coarse().parameters()["preprocessing"]["normalise"] == "quantile"
+    assert Coarse(resolution=20.0).resolution == 20.0

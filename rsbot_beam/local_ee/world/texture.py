@@ -32,15 +32,15 @@ _ROUGHNESS = dict.fromkeys(Material, 0.08) | {
     Material.DARK_ROOF: 0.15,
     Material.RED_ROOF: 0.15,
     Material.BRIGHT_ROOF: 0.15,
-    Material.GRASS: 0.13,
+    Material.GRASS: 0.11,
     Material.PANEL: 0.07,
-    Material.CROP: 0.13,
+    Material.CROP: 0.11,
 }
 _ROUGHNESS_TABLE = np.array([_ROUGHNESS[material] for material in Material], dtype=np.float32)
 # How patches of weaker plants change each band, relative to the roughness: visible up, near infrared down.
 _WEAKNESS = np.array([0.5, 0.6, 0.5, 0.9, 0.5, -0.5, -0.7, -0.7, -0.7, -0.7, 0.5, 0.7], dtype=np.float32)
 _WEAK_MATERIALS = np.zeros(len(Material), dtype=np.float32)
-_WEAK_MATERIALS[[Material.CROP, Material.GRASS, Material.SHRUB, Material.WETLAND]] = 1.4
+_WEAK_MATERIALS[[Material.CROP, Material.GRASS, Material.SHRUB, Material.WETLAND]] = 1.1
 
 # Sensor noise: signal to noise of 100 to 170 at reference radiance (Sentinel-2 user handbook, ESA 2015, table 1), plus
 # misregistration of up to a third of a pixel and what atmospheric correction adds, which dominate: 5 % together.
