@@ -10,7 +10,6 @@ from typing import Any
 import ee
 import numpy as np
 from google.auth.exceptions import GoogleAuthError, TransportError
-from httplib2.error import HttpLib2Error  # type: ignore[import-untyped]
 
 from rsbot_beam.earthengine.answers import REMEDY_LOGIN, REMEDY_PERMISSION
 from rsbot_beam.earthengine.pixels import MAX_BANDS, MAX_PAYLOAD
@@ -77,7 +76,7 @@ def check_source(source: PixelSource, image: ee.Image) -> None:
         info = image.getInfo()
     except ee.EEException as error:
         raise _translated(error) from error
-    except (GoogleAuthError, HttpLib2Error, OSError) as error:  # The client lets those of its transport through.
+    except Exception as error:  # The client lets through those of google-auth, googleapiclient, httplib2 and requests.
         raise _not_reached(error) from error
     found = {band["id"]: band["data_type"] for band in (info or {}).get("bands", [])}
     missing = [band.name for band in source.data_bands if band.name not in found]

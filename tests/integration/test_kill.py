@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -209,3 +210,17 @@ def test_two_processes_export_to_the_same_folder(
     assert [outcome.code for outcome in outcomes] == [0, 0], [outcome.text for outcome in outcomes]
     assert not leftovers(tmp_path / "out")
     assert_same_dataset(tmp_path / "out", clean)
+
+
+def test_from_the_first_change_on_an_outdated_dataset_is_half_written(clean: Path, tmp_path: Path) -> None:
+    """A kill while the examples of other raw shards are written must not leave an old dataset.json beside new files."""
+    from rsbot_beam.runs.learning_steps import discard_learned
+
+    folder = shutil.copytree(clean, tmp_path / "out")
+    discard_learned(str(folder))
+    with pytest.raises(DatasetError, match="half-written"):
+        load_dataset(folder)
+    assert not list(folder.rglob("*.tfrecord"))
+    assert not (folder / "transform.json").exists()
+    assert (folder / "transform_fn" / "saved_model.pb").exists()
+    assert len(list(read_patches(folder))) == len(list(read_patches(clean)))

@@ -20,6 +20,7 @@ def scene(material: Material, crop: Crop = Crop.MAIZE, leaf_area: float = 0.0, *
         one("brightness", 0.5),
         one("wetness", 0.0),
         one("turbidity", 0.2),
+        one("variety", 1.0),
     )
     stands = Stand(np.array([leaf_area], dtype=np.float32), one("dry", 0.0), one("flower", 0.0), one("flooded", 0.0))
     return where, stands

@@ -236,7 +236,7 @@ def wild_leaf_area(material: NDArray[np.uint8], day: Float32Array, latitude: Flo
         (Material.SHRUB, 0.45, 0.55, leafy(112, 12, 280, 14)),
         (Material.GRASS, 0.9, 1.9, leafy(102, 12, 285, 18)),
         (Material.WETLAND, 0.5, 2.4, leafy(132, 12, 278, 12)),
-        (Material.PANEL, 0.1, 0.15, leafy(105, 12, 285, 18)),
+        (Material.PANEL, 0.2, 0.8, leafy(105, 12, 285, 18)),
     ):
         area = np.where(material == kind, np.float32(winter) + np.float32(summer) * leaves, area)
     return np.asarray(area, dtype=np.float32)

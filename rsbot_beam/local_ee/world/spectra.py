@@ -120,6 +120,7 @@ class Surroundings:
         brightness: Of the soil, 0 (dark) to 1 (bright).
         wetness: Of the soil, 0 (dry) to 1 (soaked).
         turbidity: Of the water, 0..1.
+        variety: What else differs from thing to thing of one kind, 0..1.
     """
 
     material: NDArray[np.uint8]
@@ -127,6 +128,7 @@ class Surroundings:
     brightness: Float32Array
     wetness: Float32Array
     turbidity: Float32Array
+    variety: Float32Array
 
 
 def reflectance(where: Surroundings, stands: Stand) -> Float32Array:
@@ -157,6 +159,9 @@ def _ground(where: Surroundings, stands: Stand) -> Float32Array:
     straw = _spectrum(_STRAW)
     littered = soil + (straw - soil) * stands.dry
     plain = _LEAFLESS[:, where.material]
+    # Rows of panels leave a third to two thirds of a plant's ground open (Ong et al. 2013: ground cover ratio).
+    between = np.where(where.material == Material.PANEL, np.float32(0.7) - np.float32(0.35) * where.variety, 0.0)
+    plain = plain + (littered - plain) * between
     ground = np.where(_SOILED[where.material], littered, plain)
     ground = ground + (_spectrum(_WATER) * np.float32(1.6) - ground) * stands.flooded
     # Suspended matter brightens water, most in the green and red (Doxaran et al. 2002, RSE 81).

@@ -49,13 +49,14 @@ class Kind:
 
 # Sizes and years of solar plants: Kruitwagen et al. 2021, Nature 598 (global inventory: median about 4 ha at utility
 # scale). They face the sun, so they turn little. About ten in 25 x 25 km of farmland, many for most places.
-SOLAR = Kind("solar", 4500.0, 0.6, (0.8, 100.0), 20.0, Material.PANEL, Cover.MEDIUM_DENSITY, (2008, 2023))
+SOLAR = Kind("solar", 4500.0, 0.62, (0.8, 100.0), 20.0, Material.PANEL, Cover.MEDIUM_DENSITY, (2008, 2023))
 # In the order in which they are laid over each other: the later ones win.
 KINDS = (
     Kind("pond", 6000.0, 0.4, (0.3, 6.0), 45.0, Material.WATER, Cover.WATER),
     Kind("quarry", 9000.0, 0.4, (1.0, 20.0), 45.0, Material.BARREN, Cover.BARREN),
     Kind("pad", 2500.0, 0.5, (0.08, 0.2), 45.0, Material.GRAVEL, Cover.BARREN),
     Kind("car park", 6000.0, 0.4, (0.4, 4.0), 45.0, Material.ASPHALT, Cover.HIGH_DENSITY),
+    Kind("mulch", 4000.0, 0.45, (0.6, 12.0), 45.0, Material.DARK_ROOF, Cover.BARREN),
     Kind("greenhouses", 6500.0, 0.4, (0.5, 12.0), 45.0, Material.GREENHOUSE, Cover.MEDIUM_DENSITY),
     Kind("warehouse", 6000.0, 0.45, (0.5, 8.0), 45.0, Material.BRIGHT_ROOF, Cover.HIGH_DENSITY),
     Kind("dark roofs", 7000.0, 0.35, (0.4, 6.0), 45.0, Material.DARK_ROOF, Cover.HIGH_DENSITY),

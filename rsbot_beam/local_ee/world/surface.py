@@ -257,6 +257,7 @@ class Surfaces:
             brightness=units.brightness,
             wetness=np.maximum(rain * np.float32(1.6) - np.float32(0.6), 0.0).astype(np.float32),
             turbidity=draw(units.entity, 44),
+            variety=draw(units.entity, 46),
         )
         return where, self._stands(units, seasons, day)
 
