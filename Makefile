@@ -33,10 +33,10 @@ demo: $(READY) ## fetch, transform and write a dataset of the local world into d
 	@echo; echo "Look at $(DEMO)/landcover/preview.png"
 
 test: $(READY) ## all tests (under 12 minutes)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: $(READY) ## the tests without pipelines, servers and emulators (under 2 minutes)
-	$(BIN)/python -m pytest -m "not slow and not integration"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not integration"
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

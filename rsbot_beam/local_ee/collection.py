@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from rsbot_beam.local_ee.filters import Filter
-from rsbot_beam.local_ee.geometries import Geometry, intersect_bboxes
+from rsbot_beam.local_ee.geometries import Geometry
 from rsbot_beam.local_ee.image import Image
 from rsbot_beam.local_ee.provider import BBox
 from rsbot_beam.local_ee.values import Value
@@ -253,7 +253,8 @@ class _Loaded(Collection):
         if condition is None:
             return iter(self._listing(None, None, bbox))
         start, end = condition.times
-        found = self._listing(start, end, intersect_bboxes(bbox, condition.bbox))
+        # An image may reach into the filter's region and onto the grid without these two meeting.
+        found = self._listing(start, end, condition.bbox if bbox is None else bbox)
         return (element for element in found if condition.matches(element))
 
     def find(self, index: str) -> Element | None:

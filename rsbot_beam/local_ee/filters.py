@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from rsbot_beam.local_ee.geometries import intersect_bboxes
 from rsbot_beam.local_ee.provider import BBox
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ class Filter:
             lambda element: self.matches(element) and other.matches(element),
             lambda left, right: self.joins(left, right) and other.joins(left, right),
             intersect_times(self.times, other.times),
-            intersect_bboxes(self.bbox, other.bbox),
+            self.bbox if other.bbox is None else other.bbox,  # an element may meet both where they do not meet
         )
 
     def joins(self, left: Element, right: Element) -> bool:

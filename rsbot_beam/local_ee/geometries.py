@@ -141,18 +141,6 @@ def bbox_geometry(bbox: BBox) -> BaseGeometry:
     return lonlat_box(*bbox)
 
 
-def intersect_bboxes(first: BBox | None, second: BBox | None) -> BBox | None:
-    """The bbox that lies in both, None = everywhere. Where they do not meet, one without area that nothing meets."""
-    if first is None or second is None:
-        return first or second
-    if first[0] > first[2] or second[0] > second[2]:
-        return second
-    found = (max(first[0], second[0]), max(first[1], second[1]), min(first[2], second[2]), min(first[3], second[3]))
-    if found[0] > found[2] or found[1] > found[3]:
-        return (0.0, -91.0, 0.0, -91.0)
-    return found
-
-
 def geodesic_area(geometry: Geometry) -> float:
     """Square metres on the WGS 84 ellipsoid."""
     polygons = [part for part in parts_of(geometry.lonlat) if part.geom_type == "Polygon"]

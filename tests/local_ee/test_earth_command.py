@@ -46,7 +46,7 @@ def test_flags_become_settings():
     assert found.faults.rate_429 == 0.2
     assert found.faults.retry_after == 3
     assert (found.max_qps, found.max_concurrent, found.record) == (0, 40, True)
-    assert command.providers(flags) == []
+    assert command.providers(flags.assets, flags.world, flags.seed) == []
 
 
 @pytest.mark.parametrize(
