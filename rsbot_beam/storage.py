@@ -183,6 +183,36 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview | str)
         raise
 
 
+def write_new(path: str | os.PathLike[str], content: str) -> bool:
+    """Write a text file unless there is one; of several writers one wins.
+
+    Returns:
+        Whether this one did.
+    """
+    if is_gcs(path):
+        from google.api_core.exceptions import PreconditionFailed
+
+        try:
+            with _object(path) as blob:
+                blob.upload_from_string(content.encode("utf-8"), if_generation_match=0)
+        except PreconditionFailed:
+            return False
+        except FileNotFoundError as error:
+            raise _no_bucket(path, error) from error
+        return True
+    complete = Path(path).with_name(temporary_name(name_of(path)))
+    write_bytes(complete, content)
+    try:
+        os.link(complete, path)  # unlike a rename, it fails where the name is taken
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links, such as a mounted bucket
+        complete.replace(path)
+    finally:
+        complete.unlink(missing_ok=True)
+    return True
+
+
 def publish(local: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
     """Move a finished local file to its final, local or `gs://`, path; atomic like `write_bytes`."""
     if is_gcs(path):

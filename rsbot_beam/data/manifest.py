@@ -66,10 +66,11 @@ def claim(root: str, manifest: Mapping[str, Any]) -> None:
     found = read_manifest(root)
     if found is None:
         try:
-            storage.write_bytes(storage.join(root, FILE), json.dumps(plain, indent=2, sort_keys=True))
+            if storage.write_new(storage.join(root, FILE), json.dumps(plain, indent=2, sort_keys=True)):
+                return
         except OSError as error:
             raise _unusable(root, error) from error
-        return
+        found = read_manifest(root)
     differences = list(_differences(found, plain))
     if differences:
         listed = "".join(f"\n  {name}: there {old}, now {new}" for name, old, new in differences)

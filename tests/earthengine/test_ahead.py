@@ -291,3 +291,29 @@ def test_several_consumers_share_one_budget(parts: int) -> None:
     assert {number: len(done) for number, done in results.items()} == {0: 40, 1: 40, 2: 40}
     assert meter.most_received <= 100 + 20 * parts
     assert meter.received == 0
+
+
+def test_after_a_failure_no_unit_without_its_answers_is_handed_out(pool: ThreadPoolExecutor) -> None:
+    """The error comes before the units that were given up because of it."""
+
+    class SlowToRelease(ReceiveBudget):
+        def release(self, number: int) -> None:
+            time.sleep(0.02)
+            super().release(number)
+
+    def failing(admit: Admit) -> None:
+        raise ValueError("refused")
+
+    ahead: FetchAhead[int] = FetchAhead(
+        pool, SlowToRelease(10_000), lambda n: [Request(1, failing if n == 3 else lambda admit: n)], 100
+    )
+    for n in range(40):
+        ahead.submit(n)
+    answers: list[Any] = []
+
+    def take_all() -> None:
+        while True:
+            answers.extend(ahead.take().answers)
+
+    assert isinstance(within_patience(lambda: error_of(take_all)), ValueError)
+    assert None not in answers
