@@ -26,14 +26,20 @@ class TransformFn:
         # The object has to live as long as its functions are called.
         self._loaded = tf.saved_model.load(folder)
         self._layout = layout
+        # What is not asked for is not computed: statistics are for `statistics` alone.
+        self._features = tf.function(self._without_statistics, reduce_retracing=True)
+
+    def _without_statistics(self, inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        outputs = self._loaded.transform_fn(inputs)
+        return {name: value for name, value in outputs.items() if not name.startswith(STATISTICS_PREFIX)}
 
     def apply(self, patches: Sequence[Patch]) -> list[dict[str, np.ndarray]]:
         """Features of each patch: `image` float32, `valid` float32 and the like (see `make_preprocessing_fn`)."""
         results: list[dict[str, np.ndarray]] = []
         for start in range(0, len(patches), BATCH):
             batch = list(patches[start : start + BATCH])
-            outputs = self._loaded.transform_fn(_constants(tensors(batch, self._layout)))
-            arrays = {k: v.numpy() for k, v in outputs.items() if not k.startswith(STATISTICS_PREFIX)}
+            outputs = self._features(_constants(tensors(batch, self._layout)))
+            arrays = {name: value.numpy() for name, value in outputs.items()}
             results += [{name: array[i] for name, array in arrays.items()} for i in range(len(batch))]
         return results
 

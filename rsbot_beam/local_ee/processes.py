@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
@@ -18,7 +19,9 @@ from rsbot_beam.local_ee.provider import Provider
 from rsbot_beam.local_ee.requests import Evaluator, PixelAnswer
 
 # Seconds of computing from which on a request is worth the way to another process and back (about 2 ms for 1 MB).
-SLOW = 0.05
+SLOW = 0.1
+# Slow answers in a row after which an expression is taken for slow: the first ones read rasters and build the graph.
+_SLOW_IN_A_ROW = 4
 # Seconds between two looks at whether the parent still lives.
 _WATCH_EVERY = 1.0
 
@@ -39,19 +42,18 @@ class SlowImages:
         self._arguments = (make_providers, limits, os.getpid())
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
-        self._slow: set[int] = set()
+        self._slow: Counter[int] = Counter()
 
     def is_slow(self, body: bytes) -> bool:
-        """Whether the expression of a request took long before, on any grid."""
-        return _expression_of(body) in self._slow
+        """Whether the expression of a request took long the last times, on any grid."""
+        return self._slow[_expression_of(body)] >= _SLOW_IN_A_ROW
 
     @contextlib.contextmanager
     def timing(self, body: bytes) -> Iterator[None]:
         """Notes how long a request takes in this thread."""
-        start = time.thread_time()
+        start, expression = time.thread_time(), _expression_of(body)
         yield
-        if time.thread_time() - start > SLOW:
-            self._slow.add(_expression_of(body))
+        self._slow[expression] = self._slow[expression] + 1 if time.thread_time() - start > SLOW else 0
 
     def compute_pixels(self, body: bytes) -> PixelAnswer:
         """The answer to `image:computePixels`, computed in another process.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +27,8 @@ from rsbot_beam.transforms.shard_requests import FetchSettings, collect, missing
 RECEIVE_BYTES = 48_000_000
 # Requests that wait beside those in flight, per thread: no thread is idle while a finished shard is being written.
 QUEUED_PER_THREAD = 0.5
+# mallopt's parameter (glibc, malloc.h), and heaps of a process: two are enough for arrays, which are mapped one by one.
+_M_ARENA_MAX, _ARENAS = -8, 2
 
 
 class FetchPatches(beam.PTransform):
@@ -53,6 +57,7 @@ class _Threads:
 
     def __init__(self, count: int) -> None:
         self.count = count
+        _limit_arenas()
         self.pool = ThreadPoolExecutor(count, thread_name_prefix="rsbot-fetch")
         self.budget = ReceiveBudget(RECEIVE_BYTES)
 
@@ -63,6 +68,12 @@ class _Threads:
             if count not in cls._by_size:
                 cls._by_size[count] = cls(count)
             return cls._by_size[count]
+
+
+def _limit_arenas() -> None:
+    """Keep glibc from giving each of the threads a heap of its own, which holds on to what large answers left in it."""
+    with contextlib.suppress(OSError, AttributeError):  # no glibc: nothing to do
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
 
 
 class _FetchShards(beam.DoFn):
