@@ -11,15 +11,16 @@ from rsbot_beam.recipes import BUILT_IN, Recipe, load_recipe
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `rsbot recipes`; returns the exit code."""
     parser = CommandParser("recipes", "List the built-in recipes, or show one: `rsbot recipes show landcover`.")
-    parser.add_argument("action", nargs="?", default="list", choices=("list", "show"))
+    parser.add_argument("action", nargs="?", default="list", help="list, show, or the name of a recipe to show")
     parser.add_argument("name", nargs="?", help="name of a recipe, or your own .py file")
     flags, _ = parser.parse(argv or [])
     if flags.action == "list":
         print("\n".join(f"{name:12} {load_recipe(name).description}" for name in BUILT_IN))
-    elif not flags.name:
+        return 0
+    name = flags.name if flags.action == "show" else flags.action
+    if not name:
         parser.error("show needs the name of a recipe")
-    else:
-        print(explain(load_recipe(flags.name)))
+    print(explain(load_recipe(name)))
     return 0
 
 

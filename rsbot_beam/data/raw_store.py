@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rsbot_beam import storage
@@ -96,6 +98,12 @@ class RawStore:
         """All dead letters."""
         for file in storage.list_files(storage.join(self.root, DEAD_LETTERS), ".jsonl"):
             yield from (DeadLetter.from_json(line) for line in storage.read_text(file.path).splitlines())
+
+
+def raw_fingerprint(files: Sequence[storage.StoredFile]) -> str:
+    """Changes with the set of raw shards and their sizes: what was computed from other shards is not kept."""
+    listed = [(storage.name_of(file.path), file.size) for file in files]
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
 
 
 def _header(fetched: FetchedShard, stored: set[TileKey], empty: set[TileKey]) -> ShardHeader:

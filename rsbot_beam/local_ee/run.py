@@ -33,7 +33,7 @@ def listen(host: str, port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         sock.close()
         raise InputError(
             f"Cannot listen on {host}:{port} ({error}): choose another --port, or 0 for a free one."

@@ -81,6 +81,12 @@ def location(error: BaseException, path: Path) -> str:
     return f"{path}:{frames[-1].lineno}" if frames else str(path)
 
 
+def _no_methods(recipe: Recipe) -> list[str]:
+    hints = {"static": "; bands without a time axis are listed in `static_bands`"}
+    names = [name for name in ("inputs", "static", "label", "steps") if not callable(getattr(recipe, name))]
+    return [f"`{name}` must be a method{hints.get(name, '')}" for name in names]
+
+
 def check_recipe(recipe: Recipe, origin: str) -> None:
     """Say everything that a recipe lacks, in one message.
 
@@ -91,6 +97,7 @@ def check_recipe(recipe: Recipe, origin: str) -> None:
     problems = []
     if not recipe.name:
         problems.append("`name` is missing: give a short text")
+    problems += _no_methods(recipe)
     if kind.inputs is Recipe.inputs:
         problems.append("the method `inputs(self, region, period)` is missing")
     if not recipe.bands or not _holds_only(Band, recipe.bands):

@@ -50,7 +50,15 @@ def build_source(recipe: Recipe, region: Region, period: Period) -> tuple[Layout
     else:
         image = _whole_image(recipe, layout, inputs, boxes, period)
         source = compose(image, bands)
-    check_source(source, image.select([band.name for band in bands]))
+    try:
+        check_source(source, image.select([band.name for band in bands]))
+    except RecipeError as error:
+        if "Available bands: []" not in str(error):
+            raise
+        raise RecipeError(
+            f"the recipe {recipe.name!r} finds no image in {period} over the region {region.source!r}: a collection is "
+            f"empty. Check the period, the region and the recipe's filters ({error})"
+        ) from error
     return layout, source
 
 
@@ -93,7 +101,8 @@ def _input_images(recipe: Recipe, layout: Layout, result: object) -> Iterable[ee
         wanted = f"a list of {layout.steps} ee.Image, one for each step" if layout.steps else "an ee.Image"
         found = f"a list of {len(images)}" if images else f"a {type(result).__name__}"
         raise RecipeError(
-            f"`inputs` of the recipe {recipe.name!r} must return {wanted} (steps(period)); it returned {found}"
+            f"`inputs` of the recipe {recipe.name!r} must return {wanted}; it returned {found}. "
+            "A time series needs the method steps(period) as well, which says how many images there are"
         )
     for step, image in enumerate(images):
         fetched = [item.name for item in layout.fetched() if item.step == step]

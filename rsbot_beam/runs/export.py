@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import DATASET_FILE, read_dataset_file, write_dataset_file
 from rsbot_beam.data.manifest import claim
-from rsbot_beam.data.raw_store import RawStore
+from rsbot_beam.data.raw_store import RawStore, raw_fingerprint
 from rsbot_beam.errors import DeadLettersError, InputError
+from rsbot_beam.geometry.units import resolution_in_metres
 from rsbot_beam.runs.config import ExportConfig
+from rsbot_beam.runs.intact import what_is_missing
 from rsbot_beam.runs.plan import ExportPlan, plan_export
 
 if TYPE_CHECKING:
@@ -63,8 +67,13 @@ def run_export(config: ExportConfig, beam_flags: Sequence[str] = ()) -> ExportRe
     claim(config.output, plan.manifest())
     found = read_dataset_file(config.output)
     if found is not None and not found["tiles"]["dead"]:
-        LOGGER.info("%s is complete: nothing to do", config.output)
-        return ExportResult(config.output, found["tiles"], found, was_complete=True)
+        missing = what_is_missing(plan, found)
+        if not missing:
+            LOGGER.info("%s is complete: nothing to do", config.output)
+            return ExportResult(config.output, found["tiles"], found, was_complete=True)
+        LOGGER.warning(
+            "%s was complete, but files of %s are gone or cut off: made again", config.output, ", ".join(missing)
+        )
     storage.remove_leftovers(config.output)
     result = _run_or_describe(plan, beam_flags)
     if result.described is not None:
@@ -105,11 +114,15 @@ def _run_steps(plan: ExportPlan, options: PipelineOptions) -> ExportResult:
     from rsbot_beam.runs.description import describe
 
     files = plan.store.files()
-    statistics = learning_steps.analyze_step(plan, options, files, steps.raw_fingerprint(files))
+    raw = raw_fingerprint(files)
+    statistics = learning_steps.analyze_step(plan, options, files, raw)
+    _warn_of_clipped_bands(plan, statistics)
     if "transform" not in config.steps:
         return ExportResult(config.output, tiles, None)
     tallies = learning_steps.transform_step(plan, options, files)
     dataset = describe(plan, tiles, statistics, {split: tally.to_dict() for split, tally in tallies.items()})
+    dataset["raw"] = {"files": len(files), "fingerprint": raw}
+    _warn_of_unknown_classes(plan, dataset)
     _write_preview(plan)
     write_dataset_file(config.output, dataset)
     return ExportResult(config.output, tiles, dataset)
@@ -134,9 +147,33 @@ def _write_preview(plan: ExportPlan) -> None:
     chosen = files[:: max(1, len(files) // PREVIEW_PATCHES)][:PREVIEW_PATCHES]
     patches = [patch for file in chosen for patch in islice(plan.store.patches(file.path), 1)]
     shown = [(plan.split.split_of(patch.key), patch) for patch in patches]
-    title = f"{plan.recipe.name}, {plan.period}: {len(shown)} patches of {plan.grid.resolution:g} per pixel"
     if shown:
+        unit = f"{resolution_in_metres(shown[0][1].key.crs, plan.grid.resolution):.3g} m"
+        title = f"{plan.recipe.name}, {plan.period}: {len(shown)} patches, pixels of {unit}"
         storage.write_bytes(storage.join(plan.config.output, PREVIEW), contact_sheet(shown, title))
+
+
+def _warn_of_clipped_bands(plan: ExportPlan, statistics: Mapping[str, Any]) -> None:
+    """Earth Engine clamps what does not fit into a band's type, in silence."""
+    for band in plan.layout.inputs:
+        most = np.iinfo(band.dtype).max if band.numpy.kind in "iu" else np.inf
+        if statistics["bands"][band.name]["count"] and statistics["bands"][band.name]["quantiles"]["0.95"] >= most:
+            LOGGER.warning(
+                "band %s: one pixel in twenty or more is %d, the most that %s holds: larger values were clamped. Declare a "
+                "wider dtype in the recipe, unless that is meant",
+                band.name,
+                most,
+                band.dtype,
+            )
+
+
+def _warn_of_unknown_classes(plan: ExportPlan, dataset: Mapping[str, Any]) -> None:
+    known = {item.code for item in plan.layout.classes}
+    unknown = sorted(item["code"] for item in dataset["classes"] if item["code"] not in known)
+    if known and unknown:
+        LOGGER.warning(
+            "the label holds codes that the recipe's classes do not name: %s", ", ".join(map(str, unknown[:20]))
+        )
 
 
 def _check_splits(plan: ExportPlan, tiles: dict[str, int]) -> None:

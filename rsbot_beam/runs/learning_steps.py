@@ -63,7 +63,7 @@ def analyze_step(
     """
     root, size = plan.config.output, plan.grid.patch_size
     receipt = storage.join(root, TRANSFORM_RECEIPT)
-    if storage.exists(receipt):
+    if storage.exists(receipt) and storage.exists(storage.join(root, TRANSFORM_FN, "saved_model.pb")):
         content = json.loads(storage.read_text(receipt))
         if content["raw"] == raw:
             return dict(content["statistics"])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -68,12 +65,6 @@ def build_fetch(pipeline: beam.Pipeline, plan: ExportPlan, options: PipelineOpti
         | "Write" >> WriteRawShards(plan.store, plan.split)
         | "Totals" >> WriteTotals(totals)
     )
-
-
-def raw_fingerprint(files: list[storage.StoredFile]) -> str:
-    """Changes with the set of raw shards and their sizes: what was computed from other shards is not kept."""
-    listed = [(storage.name_of(file.path), file.size) for file in files]
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
 
 
 def fetched_before(plan: ExportPlan) -> Tally:
