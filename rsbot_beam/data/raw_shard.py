@@ -9,6 +9,7 @@ byte for byte: nothing in them depends on when or by whom they were written.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -180,10 +181,18 @@ def _decode_row(batch: pa.RecordBatch, row: int, layout: Layout) -> tuple[Patch,
     return patch, _checksum(patch, packed) == batch.column("crc32c")[row].as_py()
 
 
+@functools.lru_cache(maxsize=16)
+def _everywhere(shape: tuple[int, ...]) -> np.ndarray:
+    """All True, read-only, shared by the patches that are valid throughout."""
+    everywhere = np.ones(shape, bool)
+    everywhere.flags.writeable = False
+    return everywhere
+
+
 def _unpack_valid(packed: bytes, layout: Layout, size: int) -> dict[str, np.ndarray]:
     shapes = {band.name: layout.shape(band, size) for band in layout.all_bands}
     if not packed:
-        return {name: np.ones(shape, bool) for name, shape in shapes.items()}
+        return {name: _everywhere(shape) for name, shape in shapes.items()}
     total = sum(int(np.prod(shape)) for shape in shapes.values())
     flags = np.unpackbits(np.frombuffer(packed, np.uint8), count=total).view(bool)
     valid, start = {}, 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pyarrow as pa
 from tensorflow_metadata.proto.v0 import schema_pb2
@@ -47,8 +49,20 @@ def tensors(patches: list[Patch], layout: Layout) -> dict[str, np.ndarray]:
     arrays = {}
     for band in layout.all_bands:
         arrays[band.name] = np.stack([patch.pixels[band.name] for patch in patches])
-        arrays[valid_name(band)] = np.stack([patch.valid[band.name].view(np.uint8) for patch in patches])
+        arrays[valid_name(band)] = _validity([patch.valid[band.name] for patch in patches])
     return arrays
+
+
+def _validity(flags: list[np.ndarray]) -> np.ndarray:
+    """Bool arrays stacked as uint8; where all are valid, as most are, a shared array of ones."""
+    if all(flag.all() for flag in flags):
+        return _ones((len(flags), *flags[0].shape))
+    return np.stack([flag.view(np.uint8) for flag in flags])
+
+
+@functools.lru_cache(maxsize=32)
+def _ones(shape: tuple[int, ...]) -> np.ndarray:
+    return np.ones(shape, np.uint8)
 
 
 def _large_list(arrays: list[np.ndarray]) -> pa.Array:

@@ -57,9 +57,7 @@ def _normalised(
     inputs: Tensors, feature: str, bands: tuple[Band, ...], preprocessing: Preprocessing
 ) -> dict[str, tf.Tensor]:
     pixels = [tf.cast(inputs[band.name], tf.float32) for band in bands]
-    valid = [
-        tf.equal(inputs[valid_name(band)], 1) & tf.math.is_finite(x) for band, x in zip(bands, pixels, strict=True)
-    ]
+    valid = [_usable(inputs, band, x) for band, x in zip(bands, pixels, strict=True)]
     statistics = _statistics(feature, pixels, valid, bands, preprocessing)
     scaled = [_scaled(x, i, statistics, preprocessing) for i, x in enumerate(pixels)]
     image = _stacked([tf.where(v, x, tf.zeros_like(x)) for x, v in zip(scaled, valid, strict=True)])
@@ -74,6 +72,12 @@ def _normalised(
         size = len(bands) * (len(REPORTED_QUANTILES) if name == "quantiles" else 1)
         outputs[f"{STATISTICS_PREFIX}{feature}/{name}"] = _repeat(value, size, batch)
     return outputs
+
+
+def _usable(inputs: Tensors, band: Band, x: tf.Tensor) -> tf.Tensor:
+    """Valid, and a number; whole numbers always are one."""
+    valid = tf.equal(inputs[valid_name(band)], 1)
+    return valid if band.numpy.kind in "iu" else valid & tf.math.is_finite(x)
 
 
 def _stacked(bands: list[tf.Tensor]) -> tf.Tensor:
