@@ -345,6 +345,7 @@ def test_many_threads_get_their_own_answers(client, samples):
 
 def test_a_closed_connection_does_not_hurt(client):
     host, port = client.url.removeprefix("http://").split(":")
+    before = threading.active_count()  # other tests of this process have left some
     for text in (
         b"",
         b"POST /v1/projects/p/value:compute HTTP/1.1\r\nContent-Length: 100\r\n\r\n{",
@@ -353,4 +354,4 @@ def test_a_closed_connection_does_not_hurt(client):
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(text)
     assert client.pixels(grid()).status == 200
-    assert threading.active_count() < 60
+    assert threading.active_count() <= before + 3
