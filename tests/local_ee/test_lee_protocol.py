@@ -43,6 +43,7 @@ def test_initialize_is_quiet_without_internet(earth):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         ee.Initialize(credentials=AnonymousCredentials(), project="local", url=earth.url)
+    assert ee.data.is_initialized()
 
 
 def test_get_asset(earth):
