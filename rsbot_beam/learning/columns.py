@@ -12,8 +12,17 @@ from tfx_bsl.tfxio.tensor_adapter import TensorAdapterConfig
 from rsbot_beam.data.bands import Band, Layout
 from rsbot_beam.data.patch import Patch
 
-# Patches handed to TensorFlow at a time: throughput is flat from 8 on, and 16 patches of 128 x 128 x 10 stay below 6 MB.
-BATCH = 16
+# Patches handed to TensorFlow at a time: a call costs as much as ten patches of 128 x 128 x 6, and the bytes bound the
+# memory where a patch is a time series.
+MAX_BATCH = 32
+BATCH_BYTES = 16_000_000
+
+
+@functools.lru_cache(maxsize=16)
+def batch_size(layout: Layout, size: int) -> int:
+    """Number of patches that are handed to TensorFlow at a time."""
+    nbytes = sum(int(np.prod(layout.shape(band, size))) * band.numpy.itemsize for band in layout.all_bands)
+    return max(1, min(MAX_BATCH, BATCH_BYTES // nbytes))
 
 
 def valid_name(band: Band) -> str:

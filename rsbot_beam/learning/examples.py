@@ -18,7 +18,7 @@ from rsbot_beam.data.patch import Patch
 from rsbot_beam.data.period import Period
 from rsbot_beam.data.raw_store import RawStore
 from rsbot_beam.data.splits import SPLITS, SpatialSplit
-from rsbot_beam.learning.columns import BATCH
+from rsbot_beam.learning.columns import batch_size
 from rsbot_beam.learning.features import Feature, encode_example
 from rsbot_beam.learning.transform_fn import TransformFn
 
@@ -202,7 +202,7 @@ def _batches(task: ExamplesTask, settings: ExamplesSettings) -> Iterator[tuple[s
         for patch in settings.store.patches(file):
             split = settings.split.split_of(patch.key)
             waiting[split].append(patch)
-            if len(waiting[split]) == BATCH:
+            if len(waiting[split]) == batch_size(settings.store.layout, patch.key.size):
                 yield split, waiting[split]
                 waiting[split] = []
     yield from ((split, patches) for split, patches in waiting.items() if patches)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.data.raw_store import RawStore
 from rsbot_beam.data.splits import SpatialSplit
-from rsbot_beam.learning.columns import BATCH, record_batch
+from rsbot_beam.learning.columns import batch_size, record_batch
 from rsbot_beam.transforms.progress import PROGRESS
 
 
@@ -41,7 +41,7 @@ def train_batches(path: str, store: RawStore, split: SpatialSplit) -> Iterator[p
         PROGRESS.add(patches=1)
         if split.split_of(patch.key) == "train":
             patches.append(patch)
-        if len(patches) == BATCH:
+        if patches and len(patches) == batch_size(store.layout, patch.key.size):
             yield record_batch(patches, store.layout)
             patches = []
     if patches:
