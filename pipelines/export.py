@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from pipelines.command_line import CommandParser
 from pipelines.export_summary import summary
+from pipelines.sampling_flags import add_sampling_flags, sampling_settings
 from rsbot_beam.data.period import Period
 from rsbot_beam.data.splits import SpatialSplit
 from rsbot_beam.earthengine.endpoint import Endpoint
@@ -42,7 +43,7 @@ def parser() -> CommandParser:
         help="x,y of the corner that the grid hangs from; Landsat: 15,15 (default: %(default)s)",
     )
     add("--tiles", default="intersects", choices=("intersects", "centre"), help="which tiles belong to the region")
-    add("--sampling", default="grid", choices=("grid",), help="which of them are fetched: grid = all")
+    add_sampling_flags(p)
     add("--split", default="80,10,10", help="shares of train,validation,test (default: %(default)s)")
     add(
         "--split_block", type=float, default=5000.0, help="metres a side of what is split as one (default: %(default)s)"
@@ -82,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             patch_size=flags.patch_size,
             origin=_origin(flags.origin),
             rule=flags.tiles,
+            sampling=sampling_settings(flags),
             shares=SpatialSplit.parse(flags.split, flags.split_block, zoned=False).shares,
             split_block=flags.split_block,
             endpoint=Endpoint.from_flags(flags),

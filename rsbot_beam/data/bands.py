@@ -59,6 +59,19 @@ class LabelClass:
 
 
 @dataclass(frozen=True)
+class Attribute:
+    """Something that the user's own points say of their tile, carried into the examples.
+
+    Attributes:
+        name: Name of the column.
+        dtype: "float64", with NaN where there is none, or "text".
+    """
+
+    name: str
+    dtype: str
+
+
+@dataclass(frozen=True)
 class FetchedBand:
     """One band of the image that Earth Engine is asked for.
 
@@ -83,6 +96,9 @@ class Layout:
         static: Input bands that do not change in time, (height, width); empty without a time axis.
         label: The label band, (height, width), or None for a recipe without labels.
         classes: The classes of the label; empty where it is a measured quantity.
+        painted: Whether the label is painted from vector features, instead of being fetched.
+        objects: Whether a patch holds the boxes of objects.
+        attributes: What the user's points carry into the examples.
     """
 
     bands: tuple[Band, ...]
@@ -90,6 +106,9 @@ class Layout:
     static: tuple[Band, ...] = ()
     label: Band | None = None
     classes: tuple[LabelClass, ...] = ()
+    painted: bool = False
+    objects: bool = False
+    attributes: tuple[Attribute, ...] = ()
 
     def __post_init__(self) -> None:
         names = [band.name for band in self.all_bands]
@@ -115,7 +134,7 @@ class Layout:
 
     def fetched(self) -> Iterator[FetchedBand]:
         """The bands to ask Earth Engine for, in the order of the request: one for each band and step."""
-        for band in self.all_bands:
+        for band in self.inputs if self.painted else self.all_bands:
             if self.steps and band in self.bands:
                 yield from (FetchedBand(f"{band.name}_{step:02d}", band, step) for step in range(self.steps))
             else:

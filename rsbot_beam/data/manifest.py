@@ -8,11 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from rsbot_beam import storage
-from rsbot_beam.data.bands import Band, LabelClass, Layout
+from rsbot_beam.data.bands import Attribute, Band, LabelClass, Layout
 from rsbot_beam.errors import DatasetError
 
 FILE = "export.json"
-VERSION = 1
+VERSION = 2
 # Told to people, not compared: the same run may be continued through another endpoint or from a file of another name.
 INFORMATION = "information"
 
@@ -25,6 +25,9 @@ def layout_from_dict(content: Mapping[str, Any]) -> Layout:
         static=tuple(Band(**band) for band in content["static"]),
         label=Band(**content["label"]) if content["label"] else None,
         classes=tuple(LabelClass(**item) for item in content["classes"]),
+        painted=content["painted"],
+        objects=content["objects"],
+        attributes=tuple(Attribute(**item) for item in content["attributes"]),
     )
 
 

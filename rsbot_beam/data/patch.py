@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from odc.geo.geobox import GeoBox
 
 from rsbot_beam.data.bands import Layout
+from rsbot_beam.data.objects import Objects
+from rsbot_beam.data.samples import AttributeValue
 from rsbot_beam.geometry import TileKey
 
 
@@ -22,12 +24,18 @@ class Patch:
         pixels: By band name, in the band's own dtype: (height, width), or (steps, height, width) for bands with a time
             axis. Invalid pixels are 0.
         valid: By band name, bool, in the shape of the pixels; True = valid.
+        objects: The objects that the tile sees, or None for a recipe that detects none.
+        group: Patches of one group are in one partition; empty where the place decides.
+        attributes: What the user's point says of the tile, by name.
     """
 
     key: TileKey
     layout: Layout
     pixels: Mapping[str, np.ndarray]
     valid: Mapping[str, np.ndarray]
+    objects: Objects | None = None
+    group: str = ""
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
 
     @property
     def geobox(self) -> GeoBox:
@@ -43,6 +51,12 @@ class Patch:
     def label_valid(self) -> np.ndarray | None:
         """The label's validity, bool (height, width), or None for a recipe without labels."""
         return self.valid[self.layout.label.name] if self.layout.label else None
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Pixels of which there is a valid input, of any band at any time; bool (height, width)."""
+        flags = [self.valid[band.name] for band in self.layout.inputs]
+        return np.logical_or.reduce([flag.any(axis=0) if flag.ndim == 3 else flag for flag in flags])
 
     @property
     def is_empty(self) -> bool:

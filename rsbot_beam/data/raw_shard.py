@@ -2,7 +2,7 @@
 
 A shard is an Arrow IPC file with one row for each stored tile: `tile` (the key's text), one typed list column for each
 band (the pixels in C order), `valid` (one bit per pixel and band, all bands one after the other; empty where all are
-valid) and `crc32c` (of the row's pixels and bits). tf.Transform takes the typed columns without conversion. The header
+valid), `info` (JSON: the patch's objects, group and attributes; empty where there are none) and `crc32c` (of all that). tf.Transform takes the typed columns without conversion. The header
 (schema metadata) accounts for every tile that was asked for: stored, empty or dead. Shards of equal patches are equal
 byte for byte: nothing in them depends on when or by whom they were written.
 """
@@ -13,17 +13,19 @@ import functools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import google_crc32c
 import numpy as np
 import pyarrow as pa
 
 from rsbot_beam.data.bands import Band, Layout
+from rsbot_beam.data.objects import Objects
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.errors import DatasetError
 from rsbot_beam.geometry import TileKey
 
-VERSION = 1
+VERSION = 2
 SUFFIX = ".arrow"
 _METADATA_KEY = b"rsbot"
 _MAGIC = (
@@ -40,12 +42,14 @@ class ShardHeader:
         stored: Tiles whose patches are in it, in the order of its rows.
         empty: Tiles without a single valid input pixel; nothing is stored of them.
         dead: Tiles that failed for good; they are fetched again by the next run.
+        groups: The group of each stored tile; empty where places alone decide on partitions.
     """
 
     name: str
     stored: tuple[TileKey, ...]
     empty: tuple[TileKey, ...] = ()
     dead: tuple[TileKey, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @property
     def tiles(self) -> int:
@@ -55,7 +59,11 @@ class ShardHeader:
     def to_json(self) -> str:
         """Text form, equal for equal headers."""
         groups = {group: [str(key) for key in getattr(self, group)] for group in ("stored", "empty", "dead")}
-        return json.dumps({"version": VERSION, "name": self.name, **groups})
+        return json.dumps({"version": VERSION, "name": self.name, **groups, "groups": self.groups})
+
+    def grouped(self) -> Iterator[tuple[TileKey, str]]:
+        """The stored tiles with their groups."""
+        return zip(self.stored, self.groups or ("",) * len(self.stored), strict=True)
 
     @classmethod
     def from_schema(cls, schema: pa.Schema, path: str) -> ShardHeader:
@@ -64,11 +72,14 @@ class ShardHeader:
             content = json.loads((schema.metadata or {})[_METADATA_KEY])
             groups = {g: tuple(TileKey.parse(text) for text in content[g]) for g in ("stored", "empty", "dead")}
             name, version = content["name"], content["version"]
+            of_tiles = tuple(map(str, content["groups"]))
+            if len(of_tiles) not in (0, len(groups["stored"])):
+                raise ValueError("the groups are not those of the stored tiles")
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(f"{path} is not a raw shard of rsbot-beam: its header is missing or damaged") from error
         if version != VERSION:
             raise DatasetError(f"{path} has format {version}, this version reads {VERSION}: export the region again")
-        return cls(name, **groups)
+        return cls(name, **groups, groups=of_tiles)
 
 
 def encode_shard(header: ShardHeader, layout: Layout, patches: Sequence[Patch]) -> memoryview:
@@ -78,8 +89,10 @@ def encode_shard(header: ShardHeader, layout: Layout, patches: Sequence[Patch]) 
         columns[band.name] = _list_column([patch.pixels[band.name] for patch in patches], band)
     bits = [pack_valid(patch) for patch in patches]
     columns["valid"] = pa.array(bits, pa.binary())
+    infos = [_info(patch) for patch in patches]
+    columns["info"] = pa.array(infos, pa.string())
     columns["crc32c"] = pa.array(
-        [_checksum(patch, packed) for patch, packed in zip(patches, bits, strict=True)], pa.uint32()
+        [_checksum(patch, packed, info) for patch, packed, info in zip(patches, bits, infos, strict=True)], pa.uint32()
     )
     schema = pa.schema(
         [(name, column.type) for name, column in columns.items()], metadata={_METADATA_KEY: header.to_json().encode()}
@@ -105,8 +118,19 @@ def pack_valid(patch: Patch) -> bytes:
     return np.packbits(np.concatenate([flag.ravel() for flag in flags])).tobytes()
 
 
-def _checksum(patch: Patch, packed: bytes) -> int:
-    checksum = google_crc32c.value(str(patch.key).encode() + packed)
+def _info(patch: Patch) -> str:
+    content: dict[str, Any] = {}
+    if patch.objects is not None:
+        content["objects"] = patch.objects.to_dict()
+    if patch.group:
+        content["group"] = patch.group
+    if patch.attributes:
+        content["attributes"] = dict(patch.attributes)
+    return json.dumps(content, sort_keys=True) if content else ""
+
+
+def _checksum(patch: Patch, packed: bytes, info: str) -> int:
+    checksum = google_crc32c.value(str(patch.key).encode() + packed + info.encode())
     for band in patch.layout.all_bands:
         checksum = google_crc32c.extend(
             checksum, np.ascontiguousarray(patch.pixels[band.name]).reshape(-1).view(np.uint8)
@@ -177,8 +201,21 @@ def _decode_row(batch: pa.RecordBatch, row: int, layout: Layout) -> tuple[Patch,
         for band in layout.all_bands
     }
     packed = batch.column("valid")[row].as_py()
-    patch = Patch(key, layout, pixels, _unpack_valid(packed, layout, key.size))
-    return patch, _checksum(patch, packed) == batch.column("crc32c")[row].as_py()
+    info = batch.column("info")[row].as_py()
+    if not isinstance(info, str):
+        raise ValueError("the column info holds no text")
+    content = json.loads(info) if info else {}
+    objects = Objects.from_dict(content["objects"]) if "objects" in content else None
+    patch = Patch(
+        key,
+        layout,
+        pixels,
+        _unpack_valid(packed, layout, key.size),
+        objects,
+        content.get("group", ""),
+        content.get("attributes", {}),
+    )
+    return patch, _checksum(patch, packed, info) == batch.column("crc32c")[row].as_py()
 
 
 @functools.lru_cache(maxsize=16)

@@ -108,10 +108,12 @@ def raw_fingerprint(files: Sequence[storage.StoredFile]) -> str:
 
 def _header(fetched: FetchedShard, stored: set[TileKey], empty: set[TileKey]) -> ShardHeader:
     dead = {letter.tile for letter in fetched.dead}
+    group_of = {sample.key: sample.group for sample in fetched.shard.samples}
     groups = (stored, empty, {key for key in fetched.shard.keys if str(key) in dead})
     ordered = [tuple(key for key in fetched.shard.keys if key in group) for group in groups]
     if sum(map(len, ordered)) != len(fetched.shard.keys):
         raise DatasetError(
             f"shard {fetched.shard.name}: {len(fetched.shard.keys)} tiles asked, {ordered} accounted for"
         )
-    return ShardHeader(fetched.shard.name, *ordered)
+    of_tiles = tuple(group_of[key] for key in ordered[0]) if any(group_of.values()) else ()
+    return ShardHeader(fetched.shard.name, ordered[0], ordered[1], ordered[2], of_tiles)

@@ -10,6 +10,7 @@ from typing import Any
 
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.data.raw_shard import ShardHeader
+from rsbot_beam.data.samples import Sample
 from rsbot_beam.data.splits import SpatialSplit
 from rsbot_beam.geometry import TileKey
 
@@ -21,10 +22,12 @@ class Shard:
     Attributes:
         name: Unique in the dataset, fit for a file name.
         keys: In the order in which they are stored.
+        samples: Where the tiles were sampled: what is known of each key; otherwise empty.
     """
 
     name: str
     keys: tuple[TileKey, ...]
+    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -112,5 +115,5 @@ class Tally:
     @classmethod
     def of(cls, header: ShardHeader, split: SpatialSplit) -> Tally:
         """The tally of one shard."""
-        splits = Counter(split.split_of(key) for key in header.stored)
+        splits = Counter(split.split_of(key, group) for key, group in header.grouped())
         return cls(1, len(header.stored), len(header.empty), len(header.dead), **splits)

@@ -19,7 +19,7 @@ class SpatialSplit:
 
     The plane of each CRS is cut into squares of whole tiles; a stable hash of the square decides. Tiles of a `utm` grid
     that may overlap a tile of the neighbouring zone go to the first partition with a share, whatever their square: so no
-    two partitions see the same ground.
+    two partitions see the same ground. Of sampled tiles that belong together, a hash of their group decides instead.
 
     Attributes:
         shares: Relative shares of train, validation and test.
@@ -53,15 +53,21 @@ class SpatialSplit:
         """Side of a square, in tiles of the key's size."""
         return max(1, round(self.block / (key.size * resolution_in_metres(key.crs, key.resolution))))
 
-    def split_of(self, key: TileKey) -> str:
-        """The partition of a tile, one of `SPLITS`."""
+    def split_of(self, key: TileKey, group: str = "") -> str:
+        """The partition of a tile, one of `SPLITS`.
+
+        Args:
+            key: The tile.
+            group: Name of the tiles that stay together with it, wherever they are; empty: its place decides.
+        """
+        if group:
+            # No zone's edge matters: tiles that see the same ground are of one group.
+            return SPLITS[self._partition(_draw(f"group {group}"))]
         if self.zoned and near_zone_edge(key):
             return SPLITS[next(i for i, share in enumerate(self.shares) if share > 0)]
         side = self.block_tiles(key) * key.size
         square = f"{key.crs} {key.resolution!r} {key.origin} {side} {key.row // side} {key.col // side}"
-        # 8 bytes of a cryptographic hash are uniform and, unlike Python's hash(), the same in every process.
-        draw = int.from_bytes(hashlib.blake2b(square.encode(), digest_size=8).digest(), "big") / 2**64
-        return SPLITS[self._partition(draw)]
+        return SPLITS[self._partition(_draw(square))]
 
     def _partition(self, draw: float) -> int:
         bound = 0.0
@@ -70,3 +76,9 @@ class SpatialSplit:
             if draw < bound and share > 0:
                 return index
         return max(i for i, share in enumerate(self.shares) if share > 0)
+
+
+def _draw(text: str) -> float:
+    """A number in [0, 1) that belongs to a text."""
+    # 8 bytes of a cryptographic hash are uniform and, unlike Python's hash(), the same in every process.
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") / 2**64

@@ -72,12 +72,7 @@ def check_source(source: PixelSource, image: ee.Image) -> None:
         AuthenticationError: No permission.
         EarthEngineError: Earth Engine did not answer.
     """
-    try:
-        info = image.getInfo()
-    except ee.EEException as error:
-        raise _translated(error) from error
-    except Exception as error:  # The client lets through those of google-auth, googleapiclient, httplib2 and requests.
-        raise _not_reached(error) from error
+    info = asked(image)
     found = {band["id"]: band["data_type"] for band in (info or {}).get("bands", [])}
     missing = [band.name for band in source.data_bands if band.name not in found]
     if missing:
@@ -89,6 +84,22 @@ def check_source(source: PixelSource, image: ee.Image) -> None:
     if arrays:
         raise RecipeError(f"bands {arrays} hold arrays: flatten them with arrayFlatten or arrayGet")
     _warn_of_clamping(source, found)
+
+
+def asked(value: ee.ComputedObject) -> Any:  # noqa: ANN401
+    """What Earth Engine computes of a value (`getInfo`), with errors of ours.
+
+    Raises:
+        RecipeError: Earth Engine does not have what it asks for.
+        AuthenticationError: No permission.
+        EarthEngineError: Earth Engine did not answer.
+    """
+    try:
+        return value.getInfo()
+    except ee.EEException as error:
+        raise _translated(error) from error
+    except Exception as error:  # The client lets through those of google-auth, googleapiclient, httplib2 and requests.
+        raise _not_reached(error) from error
 
 
 def _check_names(bands: Sequence[FetchBand]) -> None:

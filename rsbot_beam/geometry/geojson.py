@@ -35,11 +35,11 @@ def parse_geojson(text: str, source: str) -> tuple[BaseGeometry, CRS]:
 
 def read_geojson(document: object, source: str) -> tuple[BaseGeometry, CRS]:
     """Returns the geometries in a decoded GeoJSON document; otherwise as `parse_geojson`."""
-    geometries = [_shape(member, source) for member in _geometry_members(document, source)]
+    geometries = [shape_of(member, source) for member in _geometry_members(document, source)]
     if not geometries:
         raise RegionError(f"{source} holds no geometry: a region needs at least one polygon")
     crs = document.get("crs") if isinstance(document, dict) else None
-    return GeometryCollection(geometries), crs_object(LONLAT) if crs is None else _named_crs(crs, source)
+    return GeometryCollection(geometries), crs_object(LONLAT) if crs is None else named_crs(crs, source)
 
 
 def _geometry_members(document: object, source: str) -> Iterator[dict[str, Any]]:
@@ -61,14 +61,21 @@ def _geometry_members(document: object, source: str) -> Iterator[dict[str, Any]]
         )
 
 
-def _shape(member: dict[str, Any], source: str) -> BaseGeometry:
+def shape_of(member: dict[str, Any], source: str) -> BaseGeometry:
+    """Returns the geometry of a GeoJSON geometry object; RegionError, which calls it `source`, for a broken one."""
     try:
         return shape(member)
     except (ShapelyError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
         raise RegionError(f"{source} has a broken {member.get('type')}: {error}") from error
 
 
-def _named_crs(member: object, source: str) -> CRS:
+def named_crs(member: object, source: str) -> CRS:
+    """Returns the CRS that a `crs` member names.
+
+    Raises:
+        RegionError: It names none.
+        GridError: PROJ does not know it.
+    """
     properties = member.get("properties") if isinstance(member, dict) else None
     name = properties.get("name") if isinstance(properties, dict) else None
     if not isinstance(name, str):

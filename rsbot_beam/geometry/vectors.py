@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from rsbot_beam.errors import RegionError
 from rsbot_beam.geometry.crs import LONLAT
 
-_PARQUET_SUFFIXES = (".parquet", ".geoparquet", ".pq")
+PARQUET_SUFFIXES = (".parquet", ".geoparquet", ".pq")
 
 
 def read_vectors(path: Path, layer: str | None = None) -> tuple[BaseGeometry, CRS | None]:
@@ -37,25 +37,39 @@ def read_vectors(path: Path, layer: str | None = None) -> tuple[BaseGeometry, CR
         RegionError: The file cannot be read or is damaged, its CRS is unknown, there is no such layer, or the library
             that reads it is not installed.
     """
-    if path.suffix.lower() in _PARQUET_SUFFIXES:
+    if path.suffix.lower() in PARQUET_SUFFIXES:
         return _read_parquet(path)
     return _read_ogr(path, layer)
 
 
 def _read_ogr(path: Path, layer: str | None) -> tuple[BaseGeometry, CRS | None]:
+    layer = ogr_layer(path, layer)
+    import pyogrio
+    import pyogrio.raw
+
     try:
-        import pyogrio
-        import pyogrio.raw
-    except ImportError as error:
-        raise RegionError(f"reading {path} needs pyogrio: pip install rsbot-beam[vectors], or give GeoJSON") from error
-    try:
-        layer = _chosen_layer(path, [str(name) for name, _ in pyogrio.list_layers(path)], layer)
         meta, _, wkb, _ = pyogrio.raw.read(path, layer=layer, columns=[])
     except pyogrio.errors.DataSourceError as error:
         raise RegionError(f"{path} cannot be read as a vector file: {error}") from error
     if wkb is None:
         raise RegionError(f"layer {layer!r} of {path} has no geometries: choose one that has")
-    return _collection(wkb, path), _crs(meta["crs"], path)
+    return _collection(wkb, path), crs_of_file(meta["crs"], path)
+
+
+def ogr_layer(path: Path, layer: str | None) -> str:
+    """Returns the layer of a file of GDAL's formats to read: the one named, or the first, with a warning.
+
+    Raises:
+        RegionError: The file cannot be read, has no such layer, or pyogrio is not installed.
+    """
+    try:
+        import pyogrio
+    except ImportError as error:
+        raise RegionError(f"reading {path} needs pyogrio: pip install rsbot-beam[vectors], or give GeoJSON") from error
+    try:
+        return _chosen_layer(path, [str(name) for name, _ in pyogrio.list_layers(path)], layer)
+    except pyogrio.errors.DataSourceError as error:
+        raise RegionError(f"{path} cannot be read as a vector file: {error}") from error
 
 
 def _chosen_layer(path: Path, layers: list[str], layer: str | None) -> str:
@@ -70,16 +84,29 @@ def _chosen_layer(path: Path, layers: list[str], layer: str | None) -> str:
 
 
 def _read_parquet(path: Path) -> tuple[BaseGeometry, CRS | None]:
+    column, crs = parquet_geometry(path)
+    import pyarrow.parquet as pq
+
+    return _collection(pq.read_table(path, columns=[column]).column(0).to_pylist(), path), crs
+
+
+def parquet_geometry(path: Path) -> tuple[str, CRS | None]:
+    """Returns the geometry column of a GeoParquet file, which holds WKB, and its CRS, or None where that is unknown.
+
+    Raises:
+        RegionError: It is no GeoParquet, its geometries are encoded otherwise, or pyarrow is not installed.
+    """
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
         raise RegionError(f"reading {path} needs pyarrow: pip install pyarrow, or give GeoJSON") from error
     try:
-        metadata = json.loads((pq.read_schema(path).metadata or {})[b"geo"])
+        schema = pq.read_schema(path)
+        metadata = json.loads((schema.metadata or {})[b"geo"])
         column = metadata["primary_column"]
         description = metadata["columns"][column]
-        wkb = pq.read_table(path, columns=[column]).column(0).to_pylist()
+        schema.field(column)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise RegionError(f"{path} is no GeoParquet with a geometry column: {error!r}") from error
     if description.get("encoding") != "WKB":
@@ -87,18 +114,24 @@ def _read_parquet(path: Path) -> tuple[BaseGeometry, CRS | None]:
             f"{path} has geometries encoded as {description.get('encoding')!r}: write it with encoding WKB"
         )
     # GeoParquet 1.1: a column without `crs` is OGC:CRS84, longitude and latitude; an explicit null is "unknown".
-    return _collection(wkb, path), _crs(description.get("crs", LONLAT), path)
+    return column, crs_of_file(description.get("crs", LONLAT), path)
 
 
 def _collection(wkb: object, path: Path) -> BaseGeometry:
-    try:
-        geometries = shapely.from_wkb(np.asarray(wkb, object))
-    except ShapelyError as error:
-        raise RegionError(f"{path} has a geometry that cannot be read: {error}") from error
+    geometries = from_wkb(wkb, path)
     return GeometryCollection(list(geometries[~shapely.is_missing(geometries)]))
 
 
-def _crs(definition: object, path: Path) -> CRS | None:
+def from_wkb(wkb: object, path: Path) -> np.ndarray:
+    """Returns an array of geometries, None where there is none; RegionError where one cannot be read."""
+    try:
+        return shapely.from_wkb(np.asarray(wkb, object))
+    except ShapelyError as error:
+        raise RegionError(f"{path} has a geometry that cannot be read: {error}") from error
+
+
+def crs_of_file(definition: object, path: Path) -> CRS | None:
+    """Returns the CRS that a file defines, None where it does not; RegionError where PROJ does not know it."""
     try:
         return None if definition is None else CRS.from_user_input(definition)
     except CRSError as error:

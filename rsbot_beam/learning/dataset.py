@@ -55,7 +55,7 @@ def load_dataset(
     if split not in SPLITS:
         raise DatasetError(f"there is no split {split!r}: choose one of {', '.join(SPLITS)}")
     files = _files(root, split, content["splits"][split])
-    table = {name: Feature(f["dtype"], tuple(f["shape"]), f["description"]) for name, f in content["features"].items()}
+    table = {name: Feature(**{**f, "shape": tuple(f["shape"])}) for name, f in content["features"].items()}
     dataset = _records(files, shuffle, seed, cache_dir)
     if shuffle:
         dataset = dataset.shuffle(SHUFFLE_BUFFER, seed=seed)

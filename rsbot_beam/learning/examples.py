@@ -54,33 +54,53 @@ class SplitTally:
         examples: Number of examples.
         nbytes: Bytes of the TFRecord files.
         classes: Number of valid label pixels by class code; empty for labels that are no codes.
+        objects: Number of objects by class code, those that are cut in several examples once in each.
+        most_objects: Number of objects in the example that has most.
     """
 
     examples: int = 0
     nbytes: int = 0
     classes: Counter[int] = field(default_factory=Counter)
+    objects: Counter[int] = field(default_factory=Counter)
+    most_objects: int = 0
 
     def count(self, patch: Patch) -> None:
         """Add an example."""
         self.examples += 1
+        if patch.objects is not None:
+            self.objects.update(patch.objects.classes.tolist())
+            self.most_objects = max(self.most_objects, len(patch.objects))
         if patch.label is None or patch.label.dtype.kind not in "iu":
             return
         for code, count in _code_counts(patch.label[patch.label_valid]):
             self.classes[code] += count
 
     def __add__(self, other: SplitTally) -> SplitTally:
-        return SplitTally(self.examples + other.examples, self.nbytes + other.nbytes, self.classes + other.classes)
+        return SplitTally(
+            self.examples + other.examples,
+            self.nbytes + other.nbytes,
+            self.classes + other.classes,
+            self.objects + other.objects,
+            max(self.most_objects, other.most_objects),
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain form for JSON."""
-        classes = {str(code): count for code, count in sorted(self.classes.items())}
-        return {"examples": self.examples, "nbytes": self.nbytes, "classes": classes}
+        return {
+            "examples": self.examples,
+            "nbytes": self.nbytes,
+            "classes": {str(code): count for code, count in sorted(self.classes.items())},
+            "objects": {str(code): count for code, count in sorted(self.objects.items())},
+            "most_objects": self.most_objects,
+        }
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> SplitTally:
         """Inverse of `to_dict`."""
-        classes = Counter({int(code): count for code, count in content["classes"].items()})
-        return cls(content["examples"], content["nbytes"], classes)
+        classes, objects = (
+            Counter({int(code): count for code, count in content[name].items()}) for name in ("classes", "objects")
+        )
+        return cls(content["examples"], content["nbytes"], classes, objects, content["most_objects"])
 
 
 def _code_counts(codes: np.ndarray) -> Iterator[tuple[int, int]]:
@@ -200,7 +220,7 @@ def _batches(task: ExamplesTask, settings: ExamplesSettings) -> Iterator[tuple[s
     waiting: dict[str, list[Patch]] = {split: [] for split in SPLITS}
     for file in task.files:
         for patch in settings.store.patches(file):
-            split = settings.split.split_of(patch.key)
+            split = settings.split.split_of(patch.key, patch.group)
             waiting[split].append(patch)
             if len(waiting[split]) == batch_size(settings.store.layout, patch.key.size):
                 yield split, waiting[split]

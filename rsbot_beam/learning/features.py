@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,23 +20,49 @@ class Feature:
 
     Attributes:
         dtype: Numpy name of the array's type, little-endian, C order; "text" for UTF-8 text.
-        shape: Shape of the array; () for text.
+        shape: Shape of the array; () for text. Arrays of several lengths are filled with zeros up to the longest of the
+            dataset; None where that is not known yet.
         description: One line for people.
+        varies: Whether the first axis is as long as the example has objects.
     """
 
     dtype: str
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     description: str
+    varies: bool = False
 
     def decode(self, values: tf.Tensor) -> tf.Tensor:
         """Bytes of a batch (batch,) to (batch, *shape)."""
         if self.dtype == "text":
             return values
-        return tf.reshape(tf.io.decode_raw(values, tf.as_dtype(self.dtype)), (-1, *self.shape))
+        fixed = math.prod(n or 0 for n in self.shape) * np.dtype(self.dtype).itemsize if self.varies else None
+        return tf.reshape(tf.io.decode_raw(values, tf.as_dtype(self.dtype), fixed_length=fixed), (-1, *self.shape))
 
 
-def feature_table(layout: Layout, size: int) -> dict[str, Feature]:
-    """The features of the examples of a layout, by name, in the order in which they are written."""
+def attribute_feature(name: str) -> str:
+    """Name of the feature that carries an attribute of the user's points."""
+    return f"attribute_{name}"
+
+
+def _object_table(most: int | None) -> dict[str, Feature]:
+    """Objects of an example, in the same order in each feature; the longest example has `most`."""
+    return {
+        "box_count": Feature("int32", (), "number of objects; what follows in the other features is filling"),
+        "boxes": Feature("float32", (most, 4), "ymin, xmin, ymax, xmax in pixels from the top left corner", True),
+        "box_classes": Feature("int32", (most,), "class code of each object", True),
+        "box_truncated": Feature("uint8", (most,), "1 where the tile's edge cuts the object", True),
+        "box_ids": Feature("text", (), "names of the objects, one in a line"),
+    }
+
+
+def feature_table(layout: Layout, size: int, most_objects: int | None = None) -> dict[str, Feature]:
+    """The features of the examples of a layout, by name, in the order in which they are written.
+
+    Args:
+        layout: What a patch holds.
+        size: Pixels per side.
+        most_objects: Objects of the example that has most; None where they are still to be written.
+    """
     time = (layout.steps,) if layout.steps else ()
     axes = "[steps,] height, width" if layout.steps else "height, width"
     table = {
@@ -48,6 +75,10 @@ def feature_table(layout: Layout, size: int) -> dict[str, Feature]:
     if layout.label:
         table["label"] = Feature(layout.label.dtype, (size, size), "label as fetched; 0 where not valid")
         table["label_valid"] = Feature("uint8", (size, size), "1 where the label is valid")
+    if layout.objects:
+        table |= _object_table(most_objects)
+    for item in layout.attributes:
+        table[attribute_feature(item.name)] = Feature(item.dtype, (), "from the sampled point")
     return table | {
         "tile": Feature("text", (), "key of the tile"),
         "crs": Feature("text", (), "coordinate reference system"),
@@ -80,6 +111,8 @@ def encode_example(
     transform = np.array(tuple(patch.key.transform)[:6], np.float64)
     values: dict[str, np.ndarray | str] = {
         **transformed,
+        **_objects(patch),
+        **_attributes(patch),
         "tile": str(patch.key),
         "crs": patch.key.crs,
         "transform": transform,
@@ -89,6 +122,29 @@ def encode_example(
     if patch.label is not None and patch.label_valid is not None:
         values |= {"label": patch.label, "label_valid": patch.label_valid}
     return _serialise([(name, _to_bytes(values[name], feature)) for name, feature in table.items()])
+
+
+def _objects(patch: Patch) -> dict[str, np.ndarray | str]:
+    if patch.objects is None:
+        return {}
+    return {
+        "box_count": np.array(len(patch.objects)),
+        "boxes": patch.objects.boxes,
+        "box_classes": patch.objects.classes,
+        "box_truncated": patch.objects.truncated,
+        "box_ids": "\n".join(patch.objects.ids),
+    }
+
+
+def _attributes(patch: Patch) -> dict[str, np.ndarray | str]:
+    found: dict[str, np.ndarray | str] = {}
+    for item in patch.layout.attributes:
+        value = patch.attributes.get(item.name)
+        if item.dtype == "text":
+            found[attribute_feature(item.name)] = "" if value is None else str(value)
+        else:
+            found[attribute_feature(item.name)] = np.array(np.nan if value is None else value, item.dtype)
+    return found
 
 
 def _serialise(features: Sequence[tuple[str, bytes | memoryview]]) -> bytes:

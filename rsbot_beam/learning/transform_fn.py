@@ -23,6 +23,7 @@ class TransformFn:
     """
 
     def __init__(self, folder: str, layout: Layout) -> None:
+        self.folder = folder
         # The object has to live as long as its functions are called.
         self._loaded = tf.saved_model.load(folder)
         self._layout = layout

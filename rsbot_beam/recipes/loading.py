@@ -16,10 +16,22 @@ from typing import Any
 
 from rsbot_beam.data.bands import Band, LabelClass
 from rsbot_beam.errors import RecipeError
+from rsbot_beam.recipes.assets import Asset
 from rsbot_beam.recipes.recipe import Recipe
 
 # Where the built-in recipes live: module, and the name of the class in it. Looked up lazily, to keep `--help` fast.
-BUILT_IN = {"landcover": ("rsbot_beam.recipes.landcover", "LandCover")}
+BUILT_IN = {
+    "landcover": ("rsbot_beam.recipes.landcover", "LandCover"),
+    "crops": ("rsbot_beam.recipes.crops", "Crops"),
+    "solar": ("rsbot_beam.recipes.energy", "Solar"),
+    "wind": ("rsbot_beam.recipes.energy", "Wind"),
+    "power_plants": ("rsbot_beam.recipes.energy", "PowerPlants"),
+}
+# What of a recipe is a method.
+METHODS = ("inputs", "static", "label", "features", "stratum", "hard_background", "steps")
+# What text can stand for, and what else it must be.
+_CHOICES: dict[object, dict[str, object]] = {bool: {"true": True, "false": False}}
+_EXPECTED: dict[object, str] = {str: "text", int: "a whole number", float: "a number"}
 # Name under which a user's recipe file is imported.
 USER_MODULE = "rsbot_user_recipe"
 
@@ -83,7 +95,7 @@ def location(error: BaseException, path: Path) -> str:
 
 def _no_methods(recipe: Recipe) -> list[str]:
     hints = {"static": "; bands without a time axis are listed in `static_bands`"}
-    names = [name for name in ("inputs", "static", "label", "steps") if not callable(getattr(recipe, name))]
+    names = [name for name in METHODS if not callable(getattr(recipe, name))]
     return [f"`{name}` must be a method{hints.get(name, '')}" for name in names]
 
 
@@ -102,17 +114,28 @@ def check_recipe(recipe: Recipe, origin: str) -> None:
         problems.append("the method `inputs(self, region, period)` is missing")
     if not recipe.bands or not _holds_only(Band, recipe.bands):
         problems.append("`bands` must be a tuple of rsbot_beam.Band(name, dtype), one for each input band")
-    if (kind.label is not Recipe.label) != isinstance(recipe.label_band, Band):
-        problems.append("`label` and `label_band` go together: give the method and the Band, or neither")
+    problems += _label_problems(recipe)
     if not _holds_only(Band, recipe.static_bands):
         problems.append("`static_bands` must be a tuple of rsbot_beam.Band(name, dtype)")
     if not _holds_only(LabelClass, recipe.classes):
         problems.append("`classes` must be a tuple of rsbot_beam.LabelClass(code, name, colour)")
+    if not _holds_only(Asset, recipe.assets):
+        problems.append("`assets` must be a tuple of rsbot_beam.Asset(id, bands, kind)")
     if not (isinstance(recipe.resolution, int | float) and recipe.resolution > 0):
         problems.append(f"`resolution` is {recipe.resolution!r}: it must be a positive number, in metres")
     if problems:
         line = _line_of(kind)
         raise RecipeError(f"the recipe {origin}{line} ({kind.__name__}) is incomplete: " + "; ".join(problems))
+
+
+def _label_problems(recipe: Recipe) -> list[str]:
+    kind, band = type(recipe), recipe.label_band
+    labels, features = kind.label is not Recipe.label, kind.features is not Recipe.features
+    wrong = band is not None and not isinstance(band, Band)
+    # Features can be learnt as boxes alone.
+    if wrong or (labels and band is None and not features) or (band is not None and not (labels or features)):
+        return ["`label` and `label_band` go together: give the method (or `features`) and the Band, or neither"]
+    return []
 
 
 def _holds_only(kind: type, items: object) -> bool:
@@ -144,33 +167,30 @@ def with_settings(recipe: Recipe, settings: Mapping[str, str]) -> Recipe:
             raise RecipeError(
                 f"recipe {recipe.name!r} has no parameter {name!r}{hint} It has {', '.join(sorted(known))}"
             )
-        values[name] = _convert(name, text, _type_hint(recipe, name))
+        values[name] = _convert(name, text, type_hint(recipe, name))
     return dataclasses.replace(recipe, **values)
 
 
-def _type_hint(recipe: Recipe, name: str) -> object:
+def type_hint(recipe: Recipe, name: str) -> object:
+    """The type of a parameter."""
     namespace = {"ee": typing.Any, "Sequence": typing.Any, "Period": typing.Any}
     return typing.get_type_hints(type(recipe), localns=namespace)[name]
 
 
 def _convert(name: str, text: str, kind: object) -> object:
     options = typing.get_args(kind)
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        if text.lower() == "none":
+            return None
+        return _convert(name, text, next(option for option in options if option is not type(None)))
+    if origin is tuple:
+        return tuple(_convert(name, part.strip(), options[0]) for part in text.split(",") if part.strip())
+    choices = _CHOICES.get(kind) or ({str(option): option for option in options} if origin is typing.Literal else {})
+    if not choices and kind not in _EXPECTED:
+        raise RecipeError(f"parameter {name!r} cannot be set from the command line: derive a recipe of your own")
     try:
-        if typing.get_origin(kind) is typing.Literal:
-            return {str(option): option for option in options}[text]
-        if typing.get_origin(kind) in (typing.Union, types.UnionType):
-            return (
-                None
-                if text.lower() == "none"
-                else _convert(name, text, next(o for o in options if o is not type(None)))
-            )
-        if typing.get_origin(kind) is tuple:
-            return tuple(_convert(name, part, options[0]) for part in text.split(",") if part)
-        if kind is bool:
-            return {"true": True, "false": False}[text.lower()]
-        if kind in (int, float, str):
-            return kind(text)
+        return choices[text.lower() if kind is bool else text] if choices else kind(text)  # type: ignore[operator]
     except (KeyError, ValueError) as error:
-        expected = f"one of {', '.join(map(str, options))}" if options else getattr(kind, "__name__", str(kind))
+        expected = f"one of {', '.join(choices)}" if choices else _EXPECTED[kind]
         raise RecipeError(f"parameter {name}={text!r} is not {expected}") from error
-    raise RecipeError(f"parameter {name!r} cannot be set from the command line: derive a recipe of your own")

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_type_hints
 
 from rsbot_beam.data.bands import Band, LabelClass, Layout
+from rsbot_beam.data.label_features import LabelFeatures
 from rsbot_beam.data.period import Period
 from rsbot_beam.errors import RecipeError
+from rsbot_beam.recipes.assets import Asset
+from rsbot_beam.recipes.catalog import WORLD_COVER
 
 if TYPE_CHECKING:
     import ee
@@ -61,8 +64,8 @@ class Recipe:
     """Base of all recipes: a frozen dataclass whose fields are its parameters.
 
     Derive from it, state the facts as class attributes (or as properties, where they follow from parameters), and write
-    `inputs` and, if there is something to learn, `label`. The functions run once, in the main program; they return
-    Earth Engine objects, nothing of them is computed there. Parameters can be set with `--set name=value`.
+    `inputs` and, if there is something to learn, `label` or `features`. The functions run once, in the main program; they
+    return Earth Engine objects, nothing of them is computed there. Parameters can be set with `--set name=value`.
 
     Attributes:
         resolution: Pixel size in metres that the recipe is meant for.
@@ -71,11 +74,6 @@ class Recipe:
 
     name: ClassVar[str] = ""
     description: ClassVar[str] = ""
-    bands: ClassVar[tuple[Band, ...]] = ()
-    static_bands: ClassVar[tuple[Band, ...]] = ()
-    label_band: ClassVar[Band | None] = None
-    classes: ClassVar[tuple[LabelClass, ...]] = ()
-    assets: ClassVar[tuple[str, ...]] = ()
 
     resolution: float = 10.0
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -93,6 +91,45 @@ class Recipe:
                     own.setdefault(item.name, get_type_hints(base)[item.name])
         cls.__annotations__ = own
 
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """Fact: the input bands, in order."""
+        return ()
+
+    @property
+    def static_bands(self) -> tuple[Band, ...]:
+        """Fact: the bands beside a time series that do not change in time."""
+        return ()
+
+    @property
+    def label_band(self) -> Band | None:
+        """Fact: the band to learn, or None for a recipe without one."""
+        return None
+
+    @property
+    def classes(self) -> tuple[LabelClass, ...]:
+        """Fact: what the codes of the label band, and of objects, stand for.
+
+        Where the label band is painted from features, pixels without a feature have the class 0 if there is one, and are
+        unlabelled otherwise.
+        """
+        return ()
+
+    @property
+    def detects(self) -> bool:
+        """Fact: whether boxes of objects are learnt: those of `features`, or of the connected parts of `label`."""
+        return False
+
+    @property
+    def assets(self) -> tuple[Asset, ...]:
+        """Fact: the assets that are read, with their terms; they are checked before anything is fetched."""
+        return ()
+
+    @property
+    def example(self) -> str:
+        """Fact: flags of an example, for a place and a period that the recipe's assets have."""
+        return "--region 10.0,52.0,10.2,52.1 --year 2023"
+
     def inputs(self, region: ee.Geometry, period: Period) -> ee.Image | Sequence[ee.Image] | PlainAsset:
         """The input image with at least `bands`; a list of images, one for each step, makes a time series.
 
@@ -109,8 +146,29 @@ class Recipe:
         return None
 
     def label(self, region: ee.Geometry, period: Period) -> ee.Image | None:
-        """The label image with `label_band`, or None for a recipe without labels. Unlabelled pixels are masked."""
+        """The label image with `label_band`, or None for a recipe without one. Unlabelled pixels are masked."""
         return None
+
+    def features(self, period: Period) -> tuple[LabelFeatures, ...]:
+        """Vector features that become boxes, and of which `label_band`, where there is one, is painted.
+
+        A recipe with features has no label image: `label` is not asked.
+        """
+        return ()
+
+    def stratum(self, region: ee.Geometry, period: Period) -> ee.Image | None:
+        """Classes that stratified sampling counts, or None; seen from afar, so that thin classes may be missed."""
+        return None if self.features(period) else self.label(region, period)
+
+    def hard_background(self, region: ee.Geometry, period: Period) -> ee.Image | None:
+        """Where a place without objects looks as if it had some: 1 there, 0 or masked elsewhere; or None.
+
+        By default what ESA WorldCover calls built-up (50) or bare (60): roofs, roads and bare soil.
+        """
+        import ee
+
+        cover = ee.ImageCollection(WORLD_COVER.id).first().select([0], ["hard"])
+        return cover.eq(50).Or(cover.eq(60))
 
     def steps(self, period: Period) -> int:
         """Length of the time axis for a period; 0 where `inputs` returns a single image."""
@@ -118,16 +176,25 @@ class Recipe:
 
     def layout(self, period: Period) -> Layout:
         """Bands and shapes of this recipe's patches."""
-        return Layout(self.bands, self.steps(period), self.static_bands, self.label_band, self.classes)
+        return Layout(
+            self.bands,
+            self.steps(period),
+            self.static_bands,
+            self.label_band,
+            self.classes,
+            painted=self.label_band is not None and bool(self.features(period)),
+            objects=self.detects,
+        )
 
     def parameters(self) -> dict[str, Any]:
         """Parameters by name, as plain values."""
-        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {f.name: plain(getattr(self, f.name)) for f in fields(self)}
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """A value as JSON has it: dataclasses become mappings, tuples lists, what is unknown text."""
     if hasattr(value, "__dataclass_fields__"):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}  # type: ignore[arg-type]
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}  # type: ignore[arg-type]
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

@@ -42,7 +42,7 @@ def build_source(recipe: Recipe, region: Region, period: Period) -> tuple[Layout
     from rsbot_beam.earthengine.source import FetchBand
 
     layout = recipe.layout(period)
-    boxes = ee.Geometry.MultiPolygon([_ring(bbox) for bbox in region.bboxes], None, False)
+    boxes = region_boxes(region)
     bands = [FetchBand(fetched.name, fetched.band.dtype) for fetched in layout.fetched()]
     inputs = _call(recipe, recipe.inputs, boxes, period)
     if isinstance(inputs, PlainAsset):
@@ -79,9 +79,50 @@ def _whole_image(recipe: Recipe, layout: Layout, inputs: object, boxes: ee.Geome
     parts = list(_input_images(recipe, layout, inputs))
     if layout.static:
         parts.append(_image_of(recipe, recipe.static, layout.static, boxes, period))
-    if layout.label:
+    if layout.label and not layout.painted:
         parts.append(_image_of(recipe, recipe.label, (layout.label,), boxes, period))
     return parts[0].addBands(ee.Image.cat(parts[1:])) if len(parts) > 1 else parts[0]
+
+
+def build_stratum(recipe: Recipe, layout: Layout, region: Region, period: Period) -> PixelSource:
+    """The label alone, as what stratified sampling looks at.
+
+    Raises:
+        RecipeError: The recipe has no label image, or its function fails.
+        EarthEngineError: Earth Engine did not answer the check.
+    """
+    from rsbot_beam.earthengine.images import check_source, compose
+    from rsbot_beam.earthengine.source import FetchBand
+
+    if layout.label is None or layout.painted:
+        raise RecipeError(
+            f"--sampling stratified counts the classes of a label image, and the recipe {recipe.name!r} has none"
+            f"{': it paints its label from vector features, so use --sampling features' if layout.painted else ''}"
+        )
+    image = _image_of(recipe, recipe.stratum, (layout.label,), region_boxes(region), period)
+    source = compose(image, [FetchBand(layout.label.name, layout.label.dtype)])
+    check_source(source, image)
+    return source
+
+
+def hard_background(recipe: Recipe, region: Region, period: Period) -> ee.Image | None:
+    """Where the recipe says that a place looks like what is searched: 1 there, 0 or masked elsewhere."""
+    import ee
+
+    image = _call(recipe, recipe.hard_background, region_boxes(region), period)
+    if image is None or isinstance(image, ee.Image):
+        return image
+    raise RecipeError(
+        f"`hard_background` of the recipe {recipe.name!r} must return an ee.Image or None; it returned a "
+        f"{type(image).__name__}"
+    )
+
+
+def region_boxes(region: Region) -> ee.Geometry:
+    """The region's bounding boxes, planar in degrees, as recipes are handed them."""
+    import ee
+
+    return ee.Geometry.MultiPolygon([_ring(bbox) for bbox in region.bboxes], None, False)
 
 
 def _ring(bbox: tuple[float, float, float, float]) -> list[list[list[float]]]:

@@ -9,6 +9,7 @@ from rsbot_beam.data.period import Period
 from rsbot_beam.data.splits import SpatialSplit
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import InputError
+from rsbot_beam.sampling import SamplingSettings
 
 STEPS = ("fetch", "analyze", "transform")
 # A block of 4 x 4 tiles of 128 x 128 x (6 x uint16 + uint8) and its flags is 3.7 MB: large enough that 40 requests of
@@ -33,6 +34,7 @@ class ExportConfig:
         patch_size: Pixels per side.
         origin: Corner that the grid hangs from, in units of the CRS.
         rule: Which tiles belong to the region: "intersects" or "centre".
+        sampling: Which tiles are taken: all, or some that are drawn.
         shares: Train, validation and test.
         split_block: Side of the squares that fall into one partition together, in metres.
         endpoint: Earth Engine, with the budget of the whole job.
@@ -52,6 +54,7 @@ class ExportConfig:
     patch_size: int = 128
     origin: tuple[float, float] = (0.0, 0.0)
     rule: str = "intersects"
+    sampling: SamplingSettings = field(default_factory=SamplingSettings)
     shares: tuple[float, float, float] = (80.0, 10.0, 10.0)
     split_block: float = 5000.0
     endpoint: Endpoint = field(default_factory=Endpoint.from_env)

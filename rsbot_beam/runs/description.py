@@ -19,13 +19,14 @@ def describe(
 ) -> dict[str, Any]:
     """All that somebody needs to know of a dataset who has nothing else."""
     grid = plan.grid
-    table = feature_table(plan.layout, grid.patch_size)
+    most = max(1, *(tally["most_objects"] for tally in splits.values()))
+    table = feature_table(plan.layout, grid.patch_size, most)
     return {
         "recipe": {
             "name": plan.recipe.name,
             "description": plan.recipe.description,
             "parameters": plan.recipe.parameters(),
-            "assets": list(plan.recipe.assets),
+            "assets": [asdict(asset) for asset in plan.recipe.assets],
             "request": plan.source.fingerprint,
         },
         "region": {"source": plan.region.source, "bbox": list(plan.region.bbox), "area_m2": plan.region.area_m2},
@@ -60,10 +61,14 @@ def _bands(plan: ExportPlan, statistics: Mapping[str, Any]) -> list[dict[str, An
 def _classes(plan: ExportPlan, splits: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Known classes, then codes that occur without being known, with their pixels in each partition."""
     known = {item.code: asdict(item) for item in plan.layout.classes}
-    found = {int(code) for tally in splits.values() for code in tally["classes"]} if plan.layout.label else set()
+    found = {int(code) for tally in splits.values() for part in ("classes", "objects") for code in tally[part]}
     named = known | {code: {"code": code, "name": f"code {code}", "colour": "#808080"} for code in found - known.keys()}
     return [
-        {**item, "pixels": {split: tally["classes"].get(str(code), 0) for split, tally in splits.items()}}
+        {
+            **item,
+            "pixels": {split: tally["classes"].get(str(code), 0) for split, tally in splits.items()},
+            "objects": {split: tally["objects"].get(str(code), 0) for split, tally in splits.items()},
+        }
         for code, item in sorted(named.items())
     ]
 

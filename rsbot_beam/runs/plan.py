@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import Any
 
+from rsbot_beam import storage
 from rsbot_beam.data.bands import Layout
+from rsbot_beam.data.feature_index import FeatureIndex
+from rsbot_beam.data.feature_records import FeatureRecords
 from rsbot_beam.data.manifest import INFORMATION, VERSION, layout_to_dict, read_manifest
 from rsbot_beam.data.period import Period
 from rsbot_beam.data.raw_store import RawStore
@@ -14,11 +18,18 @@ from rsbot_beam.earthengine.pixels import MAX_REQUEST_BYTES, counted_bytes
 from rsbot_beam.earthengine.source import PixelSource
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry import Cover, Grid, Region, read_region, resolve_grid
+from rsbot_beam.geometry.units import resolution_in_metres
+from rsbot_beam.labels import Labeller
 from rsbot_beam.recipes import Recipe, load_recipe
 from rsbot_beam.runs.config import ExportConfig
+from rsbot_beam.runs.features import point_attributes, read_label_features, read_points
+from rsbot_beam.sampling import Points, SamplingSettings
 
 # Tiles a side of a shard at most: its header lists every tile, and a resumed run reads the headers.
 MAX_SHARD_SIDE = 16
+FEATURES = "features"
+# Tiles that are sampled may stick out of the region by half their side, and those of a grid by all of it.
+MARGIN_TILES = 2
 
 
 @dataclass(frozen=True)
@@ -34,6 +45,8 @@ class ExportPlan:
         source: What workers fetch, as text.
         split: Which partition a tile belongs to.
         shard_side: Tiles a side of a shard.
+        records: The vector features that the recipe learns from, or None.
+        points: The user's own points, where tiles are sampled around them.
     """
 
     config: ExportConfig
@@ -44,6 +57,8 @@ class ExportPlan:
     source: PixelSource
     split: SpatialSplit
     shard_side: int
+    records: FeatureRecords | None = None
+    points: Points | None = None
 
     @property
     def grid(self) -> Grid:
@@ -54,6 +69,30 @@ class ExportPlan:
     def period(self) -> Period:
         """The period."""
         return self.config.period
+
+    @property
+    def sampling(self) -> SamplingSettings:
+        """Which tiles are taken."""
+        return self.config.sampling
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether tiles are drawn, instead of taking all."""
+        return self.sampling.mode != "grid"
+
+    @cached_property
+    def features(self) -> FeatureIndex | None:
+        """The vector features by place; written to the dataset's folder when first asked for."""
+        if self.records is None:
+            return None
+        return FeatureIndex.build(storage.join(self.config.output, FEATURES), [self.records])
+
+    @property
+    def labeller(self) -> Labeller | None:
+        """What makes labels of the vector features, on workers."""
+        if self.features is None:
+            return None
+        return Labeller(self.features, self.layout.label.dtype if self.layout.label else "int32")
 
     @property
     def store(self) -> RawStore:
@@ -77,6 +116,8 @@ class ExportPlan:
                 "rule": self.cover.rule,
                 "shard_side": self.shard_side,
             },
+            "sampling": asdict(self.sampling),
+            "features": self.records.fingerprint() if self.records is not None else None,
             "split": {"shares": list(self.split.shares), "block": self.split.block},
             INFORMATION: {"recipe": self.config.recipe, "region": self.region.source},
         }
@@ -90,6 +131,7 @@ def plan_export(config: ExportConfig) -> ExportPlan:
         EarthEngineError: Earth Engine cannot be reached.
     """
     from rsbot_beam.earthengine.session import initialize
+    from rsbot_beam.recipes.checks import require_recipe_assets
     from rsbot_beam.recipes.sources import build_source
 
     recipe = load_recipe(config.recipe, config.settings)
@@ -102,10 +144,22 @@ def plan_export(config: ExportConfig) -> ExportPlan:
     if next(iter(cover.tiles()), None) is None:
         raise InputError(f"no tile has its centre in the region {region.source!r}: use --tiles intersects")
     split = config.split(grid.crs)
+    points = read_points(config.sampling.points) if config.sampling.points else None
     initialize(config.endpoint)
+    metres = grid_metres(grid)
+    if read_manifest(config.output) is None:
+        require_recipe_assets(recipe, region, config.period, metres)
+    records = read_label_features(recipe.features(config.period), region, MARGIN_TILES * metres * grid.patch_size)
     layout, source = build_source(recipe, region, config.period)
+    if points is not None:
+        layout = replace(layout, attributes=point_attributes(points))
     side = _shard_side(config, source)
-    return ExportPlan(config, recipe, region, cover, layout, source, split, side)
+    return ExportPlan(config, recipe, region, cover, layout, source, split, side, records, points)
+
+
+def grid_metres(grid: Grid) -> float:
+    """Pixel size of a grid in metres; the UTM zones have all the same."""
+    return grid.resolution if grid.is_utm else resolution_in_metres(grid.crs, grid.resolution)
 
 
 def _shard_side(config: ExportConfig, source: PixelSource) -> int:

@@ -12,7 +12,8 @@ from rsbot_beam.runs.beam_options import worker_processes
 from rsbot_beam.runs.dataflow import is_only_described
 from rsbot_beam.runs.launch import progress, run_pipeline
 from rsbot_beam.runs.plan import ExportPlan, block_bytes
-from rsbot_beam.transforms.enumerate import EnumerateShards
+from rsbot_beam.runs.sampling import drawn_before, sample_step, samples_path
+from rsbot_beam.transforms.enumerate import EnumerateSamples, EnumerateShards, sampled_shards
 from rsbot_beam.transforms.fetch import FetchPatches
 from rsbot_beam.transforms.raw import WriteRawShards, WriteTotals, read_totals
 from rsbot_beam.transforms.shard_requests import FetchSettings
@@ -30,7 +31,8 @@ def fetch_step(plan: ExportPlan, options: PipelineOptions) -> Tally:
     """
     totals = storage.join(plan.config.output, TOTALS, "fetch.json")
     storage.remove(totals)
-    asked = plan.cover.count()
+    samples = sample_step(plan, options) if plan.is_sampled else None
+    asked = plan.cover.count() if samples is None else len(samples)
     with progress("fetch", asked, "tiles", options):
         run_pipeline("fetch", options, lambda pipeline: build_fetch(pipeline, plan, options, totals))
     if not storage.exists(totals):
@@ -57,10 +59,16 @@ def build_fetch(pipeline: beam.Pipeline, plan: ExportPlan, options: PipelineOpti
         block_bytes=block_bytes(plan.config),
         # A template may be started many times, and finds what the times before have stored.
         resume=is_only_described(options) or bool(plan.store.files()),
+        labeller=plan.labeller,
     )
+    if plan.is_sampled:
+        path = samples_path(plan)
+        enumerate_shards: beam.PTransform = EnumerateSamples(path, len(sampled_shards(path)))
+    else:
+        enumerate_shards = EnumerateShards(plan.cover, plan.shard_side)
     (
         pipeline
-        | "Enumerate" >> EnumerateShards(plan.cover, plan.shard_side)
+        | "Enumerate" >> enumerate_shards
         | "Fetch" >> FetchPatches(settings)
         | "Write" >> WriteRawShards(plan.store, plan.split)
         | "Totals" >> WriteTotals(totals)
@@ -77,4 +85,5 @@ def fetched_before(plan: ExportPlan) -> Tally:
     totals = storage.join(plan.config.output, TOTALS, "fetch.json")
     if not storage.exists(totals):
         raise DatasetError(f"{plan.config.output} is not fetched to its end: add the step fetch")
-    return _all_accounted_for(read_totals(totals), plan.cover.count())
+    asked = len(drawn_before(plan)) if plan.is_sampled else plan.cover.count()
+    return _all_accounted_for(read_totals(totals), asked)

@@ -1,13 +1,15 @@
-"""Enumerating the tiles of a region in Beam, without a list of them anywhere."""
+"""Enumerating the tiles of a run in Beam: those of a region, without a list of them anywhere, or sampled ones."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import apache_beam as beam
 
 from rsbot_beam.data.shards import Shard
 from rsbot_beam.geometry import Cover, TileBlock
+from rsbot_beam.sampling import read_samples, sample_shards
 
 # Shards a side of the squares that are handed to one worker to enumerate: 64 x 64 shards take it 10-50 ms, and a
 # continent makes a few hundred of them.
@@ -56,3 +58,43 @@ def shards(square: TileBlock, cover: Cover, side: int) -> Iterator[Shard]:
     """The shards of a square; each has at least one tile."""
     for block in cover.blocks(side, within=square):
         yield Shard(str(block), tuple(cover.tiles(block)))
+
+
+class EnumerateSamples(beam.PTransform):
+    """Lists the shards of sampled tiles: neighbours that are stored together.
+
+    Pipeline -> PCollection[Shard], spread over workers, which read the samples from their file.
+
+    Args:
+        path: The file of the samples, local or `gs://`.
+        shards: Number of shards.
+    """
+
+    def __init__(self, path: str, shards: int) -> None:
+        super().__init__()
+        self._path, self._shards = path, shards
+
+    def expand(self, pipeline: beam.Pipeline) -> beam.PCollection:
+        """Wire numbers and shards."""
+        return (
+            pipeline
+            | "Numbers" >> beam.Create(range(self._shards))
+            | "Spread" >> beam.Reshuffle()
+            | "Shards" >> beam.Map(sampled_shard, self._path).with_output_types(Shard)
+        )
+
+
+def sampled_shard(number: int, path: str) -> Shard:
+    """One shard of the samples of a file."""
+    return sampled_shards(path)[number]
+
+
+@functools.lru_cache(maxsize=1)  # A worker takes many shards of one file.
+def sampled_shards(path: str) -> tuple[Shard, ...]:
+    """The shards of the samples of a file, the same in every process."""
+    samples = read_samples(path)
+    shards = []
+    for name, indices in sample_shards(samples):
+        members = tuple(samples[index] for index in indices)
+        shards.append(Shard(name, tuple(sample.key for sample in members), members))
+    return tuple(shards)

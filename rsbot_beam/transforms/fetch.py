@@ -118,7 +118,7 @@ class _FetchShards(beam.DoFn):
 
     def _next(self) -> Iterator[FetchedShard]:
         finished: Finished[Shard] = self._ahead.take()
-        fetched = collect(finished.item, finished.answers, self._settings.layout, self._headers.pop(finished.item.name))
+        fetched = collect(finished.item, finished.answers, self._settings, self._headers.pop(finished.item.name))
         count_fetched(fetched)
         count_requests(self._fetcher.stats.drain())
         try:

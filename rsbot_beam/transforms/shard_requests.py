@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from rsbot_beam.data.bands import Layout
 from rsbot_beam.data.patch import Patch, stack_fetched
 from rsbot_beam.data.raw_shard import ShardHeader
+from rsbot_beam.data.samples import Sample
 from rsbot_beam.data.shards import DeadLetter, FetchedShard, Shard
 from rsbot_beam.earthengine.ahead import Admit, Request
 from rsbot_beam.earthengine.endpoint import Endpoint
@@ -16,6 +19,7 @@ from rsbot_beam.earthengine.pixels import Pixels, fits
 from rsbot_beam.earthengine.source import PixelSource
 from rsbot_beam.earthengine.tiles import FailedFetch
 from rsbot_beam.geometry import TileBlock, TileKey, plan_blocks
+from rsbot_beam.labels import Labeller, objects_of_mask
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class FetchSettings:
         root: Folder of the dataset: shards that are there are not fetched again.
         block_bytes: Largest answer to ask for in one request; larger rectangles of tiles are fetched in pieces.
         resume: Whether there may be shards of an earlier run.
+        labeller: Makes labels from vector features; None where the label is fetched, or there is none.
     """
 
     endpoint: Endpoint
@@ -37,6 +42,7 @@ class FetchSettings:
     root: str
     block_bytes: int
     resume: bool = True
+    labeller: Labeller | None = None
 
 
 def answer_bytes(source: PixelSource, shape: tuple[int, int]) -> int:
@@ -70,10 +76,11 @@ def requests_for(keys: Sequence[TileKey], settings: FetchSettings, fetcher: Pixe
 def collect(
     shard: Shard,
     answers: Sequence[Mapping[TileKey, Pixels | FailedFetch]],
-    layout: Layout,
+    settings: FetchSettings,
     header: ShardHeader | None,
 ) -> FetchedShard:
-    """Sort the answers for a shard into patches, empty tiles and dead letters."""
+    """Sort the answers for a shard into patches, empty tiles and dead letters; patches get their labels."""
+    samples = {sample.key: sample for sample in shard.samples}
     patches: list[Patch] = []
     empty: list[TileKey] = []
     dead: list[DeadLetter] = []
@@ -81,9 +88,32 @@ def collect(
         if isinstance(answer, FailedFetch):
             dead.append(DeadLetter(str(key), answer.kind, answer.message, answer.attempts, answer.request))
             continue
-        patch = stack_fetched(key, layout, answer.values, answer.valid)
+        patch = stack_fetched(key, settings.layout, answer.values, answer.valid)
         if patch.is_empty:
             empty.append(key)
         else:
-            patches.append(patch)
+            patches.append(_labelled(_sampled(patch, samples.get(key)), settings.labeller))
     return FetchedShard(shard, tuple(patches), tuple(empty), tuple(dead), header)
+
+
+def _sampled(patch: Patch, sample: Sample | None) -> Patch:
+    """With what is known of its sample."""
+    return patch if sample is None else replace(patch, group=sample.group, attributes=sample.attributes)
+
+
+def _labelled(patch: Patch, labeller: Labeller | None) -> Patch:
+    """With the label that is made here: painted, or the objects in a fetched mask."""
+    layout = patch.layout
+    if labeller is None:
+        if not layout.objects or patch.label is None or patch.label_valid is None:
+            return patch
+        known = np.where(patch.label_valid, patch.label, 0)
+        return replace(patch, objects=objects_of_mask(known, patch.seen, prefix=f"{patch.key}/"))
+    mask, objects = labeller.label(patch.key, patch.seen)
+    labelled = replace(patch, objects=objects) if layout.objects else patch
+    if layout.label is None:
+        return labelled
+    # Where no feature is, there is background if the recipe knows such a class, and otherwise nobody has looked.
+    known = np.ones(mask.shape, bool) if any(item.code == 0 for item in layout.classes) else mask != 0
+    pixels = {**patch.pixels, layout.label.name: mask.astype(layout.label.numpy)}
+    return replace(labelled, pixels=pixels, valid={**patch.valid, layout.label.name: known})

@@ -39,7 +39,7 @@ def train_batches(path: str, store: RawStore, split: SpatialSplit) -> Iterator[p
     patches: list[Patch] = []
     for patch in store.patches(path):
         PROGRESS.add(patches=1)
-        if split.split_of(patch.key) == "train":
+        if split.split_of(patch.key, patch.group) == "train":
             patches.append(patch)
         if patches and len(patches) == batch_size(store.layout, patch.key.size):
             yield record_batch(patches, store.layout)

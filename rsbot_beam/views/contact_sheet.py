@@ -1,4 +1,4 @@
-"""A contact sheet of a dataset's patches: picture, label and validity side by side."""
+"""A contact sheet of a dataset's patches: picture with objects, label and validity side by side."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch as LegendPatch
+from matplotlib.patches import Rectangle
 
 from rsbot_beam.data.bands import Layout
 from rsbot_beam.data.patch import Patch
@@ -18,6 +19,8 @@ from rsbot_beam.data.patch import Patch
 TRUE_COLOUR = (("B4", "B3", "B2"), ("SR_B4", "SR_B3", "SR_B2"), ("R", "G", "B"))
 # Colour of pixels that are not valid, in pictures: unlike anything on the ground.
 INVALID = (1.0, 0.0, 1.0)
+# Colour of classes that the recipe does not name.
+UNNAMED = "#ffff00"
 _DPI = 100
 # Side of one patch's picture, in inches.
 _PANEL = 1.35
@@ -48,6 +51,7 @@ def contact_sheet(patches: Sequence[tuple[str, Patch]], title: str) -> bytes:
     for index, (split, patch) in enumerate(patches):
         row, column = divmod(index, columns)
         _panel(axes[row, column * panels], picture(patch, stretch), f"{split}\n{_place(patch)}")
+        _draw_objects(axes[row, column * panels], patch)
         if layout.label:
             _panel(axes[row, column * panels + 1], label_picture(patch), "")
     figure.suptitle(title, fontsize=10)
@@ -60,6 +64,21 @@ def contact_sheet(patches: Sequence[tuple[str, Patch]], title: str) -> bytes:
 def _panel(axis: object, image: np.ndarray, title: str) -> None:
     axis.imshow(image, interpolation="nearest")  # type: ignore[attr-defined]
     axis.set_title(title, fontsize=6, loc="left", pad=2)  # type: ignore[attr-defined]
+
+
+def _draw_objects(axis: object, patch: Patch) -> None:
+    """Boxes in their classes' colours; those that the tile's edge cuts are dashed."""
+    if patch.objects is None:
+        return
+    colours = {item.code: item.colour for item in patch.layout.classes}
+    for box, code, cut in zip(patch.objects.boxes, patch.objects.classes, patch.objects.truncated, strict=True):
+        top, left, bottom, right = (float(edge) for edge in box)
+        # Pictures have pixel centres at whole numbers, boxes have pixel edges there.
+        corner, style = (left - 0.5, top - 0.5), "dashed" if cut else "solid"
+        colour = colours.get(int(code), UNNAMED)
+        axis.add_patch(  # type: ignore[attr-defined]
+            Rectangle(corner, right - left, bottom - top, fill=False, edgecolor=colour, linestyle=style, linewidth=1.2)
+        )
 
 
 def _place(patch: Patch) -> str:
@@ -116,6 +135,8 @@ def _legend(figure: Figure, patches: Sequence[Patch], layout: Layout) -> None:
     for patch in patches:
         if patch.label is not None and patch.label_valid is not None and layout.classes:
             found |= set(np.unique(patch.label[patch.label_valid]).tolist())
+        if patch.objects is not None:
+            found |= set(patch.objects.classes.tolist())
     handles = [
         LegendPatch(facecolor=item.colour, edgecolor="#555555", label=item.name)
         for item in layout.classes

@@ -138,8 +138,8 @@ def test_an_arrow_file_of_something_else(metadata: dict[str, str] | None) -> Non
 
 
 def test_a_shard_of_a_later_version(make_key: Callable[..., TileKey], layout: Layout) -> None:
-    content = encode(layout, [], (make_key(),)).replace(b'{"version": 1,', b'{"version": 7,')
-    with pytest.raises(DatasetError, match="has format 7, this version reads 1"):
+    content = encode(layout, [], (make_key(),)).replace(b'{"version": 2,', b'{"version": 7,')
+    with pytest.raises(DatasetError, match="has format 7, this version reads 2"):
         read_header(content, "shard")
 
 

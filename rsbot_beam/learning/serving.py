@@ -1,0 +1,109 @@
+"""A SavedModel that takes raw pixels: the learned preprocessing and the network in one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from rsbot_beam.data.bands import Band, Layout
+from rsbot_beam.data.patch import Patch
+from rsbot_beam.learning.columns import valid_name
+from rsbot_beam.learning.preprocessing import STATISTICS_PREFIX
+
+Tensors = Mapping[str, tf.Tensor]
+
+
+class ServingModule(tf.Module):
+    """From raw pixels to what the network says, with all that it needs inside.
+
+    Args:
+        network: From the features of a batch (`image`, `valid`, `static`, `static_valid`, as float32) to outputs by name.
+        tracked: What holds the network's variables.
+        transform_folder: The transform_fn's folder, local.
+        layout: What a patch holds.
+    """
+
+    def __init__(
+        self,
+        network: Callable[[dict[str, tf.Tensor]], Tensors],
+        tracked: object,
+        transform_folder: str,
+        layout: Layout,
+    ) -> None:
+        super().__init__("rsbot_serving")
+        self._network, self._layout = network, layout
+        self.tracked = tracked
+        # The object has to live as long as its functions are called, and is saved with what they need.
+        self.transform = tf.saved_model.load(transform_folder)
+
+    def signature(self) -> tf.types.experimental.ConcreteFunction:
+        """The serving function, for `tf.saved_model.save(module, folder, signatures=...)`.
+
+        It takes `image` float32 (batch, [steps,] height, width, bands), the pixels as fetched, and `valid` uint8 in the
+        same shape, 1 where a pixel is valid; and `static`, `static_valid` where the layout has static bands.
+        """
+        return tf.function(self._serve, input_signature=[self.input_signature()]).get_concrete_function()
+
+    def input_signature(self) -> dict[str, tf.TensorSpec]:
+        """Types and shapes of the inputs, by name."""
+        time = (self._layout.steps,) if self._layout.steps else ()
+        spec = {}
+        for name, bands, axes in (("image", self._layout.bands, time), ("static", self._layout.static, ())):
+            if bands:
+                shape = (None, *axes, None, None, len(bands))
+                spec[name] = tf.TensorSpec(shape, tf.float32, name)
+                flags = "valid" if name == "image" else "static_valid"
+                spec[flags] = tf.TensorSpec(shape, tf.uint8, flags)
+        return spec
+
+    def _serve(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        features = self.features(inputs)
+        return {name: tf.cast(value, tf.float32) for name, value in self._network(features).items()}
+
+    def features(self, inputs: Tensors) -> dict[str, tf.Tensor]:
+        """What the network is fed, of raw pixels."""
+        raw: dict[str, tf.Tensor] = {}
+        for name, bands in (("image", self._layout.bands), ("static", self._layout.static)):
+            flags = "valid" if name == "image" else "static_valid"
+            for index, band in enumerate(bands):
+                raw[band.name] = _as_fetched(inputs[name][..., index], band)
+                raw[valid_name(band)] = inputs[flags][..., index]
+        raw |= _no_label(self._layout, inputs["image"])
+        outputs = self.transform.transform_fn(raw)
+        return {name: value for name, value in outputs.items() if not name.startswith(STATISTICS_PREFIX)}
+
+
+def _as_fetched(pixels: tf.Tensor, band: Band) -> tf.Tensor:
+    """In the band's own type; whole numbers up to 2**24 survive float32 exactly."""
+    return tf.cast(pixels, tf.as_dtype(band.dtype))
+
+
+def _no_label(layout: Layout, image: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The transform_fn counts the label's classes, and so takes one; there is none when a map is made."""
+    if layout.label is None:
+        return {}
+    shape = tf.shape(image)
+    plane = tf.stack([shape[0], shape[-3], shape[-2]])
+    return {
+        layout.label.name: tf.zeros(plane, tf.as_dtype(layout.label.dtype)),
+        valid_name(layout.label): tf.zeros(plane, tf.uint8),
+    }
+
+
+def serving_inputs(patches: list[Patch]) -> dict[str, np.ndarray]:
+    """Raw patches as the serving function takes them.
+
+    Returns:
+        `image` float32 (batch, [steps,] height, width, bands), `valid` uint8 in the same shape, and `static`,
+        `static_valid` where there are static bands.
+    """
+    layout = patches[0].layout
+    found: dict[str, Any] = {}
+    for name, flags, bands in (("image", "valid", layout.bands), ("static", "static_valid", layout.static)):
+        if bands:
+            found[name] = np.stack([np.stack([p.pixels[b.name] for b in bands], -1) for p in patches]).astype(np.float32)
+            found[flags] = np.stack([np.stack([p.valid[b.name] for b in bands], -1) for p in patches]).astype(np.uint8)
+    return found

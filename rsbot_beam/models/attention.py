@@ -1,0 +1,112 @@
+"""Attention over time: which steps count, at each place, and which are missing."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from rsbot_beam.models.layers import register
+
+# Logit of a step that is missing: its weight is 0 in float32, without the NaN that infinities breed.
+MISSING = -1e9
+
+
+@register
+class MergeTime(keras.layers.Layer):
+    """(batch, steps, height, width, channels) to (batch * steps, height, width, channels): each step an image."""
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Joins the first two axes."""
+        return tf.reshape(x, [-1, *_place(x, 2), x.shape[-1]])
+
+
+@register
+class SplitTime(keras.layers.Layer):
+    """Undoes `MergeTime`.
+
+    Args:
+        steps: Length of the time axis.
+    """
+
+    def __init__(self, steps: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.steps = steps
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Splits the first axis."""
+        return tf.reshape(x, [-1, self.steps, *_place(x, 1), x.shape[-1]])
+
+    def get_config(self) -> dict[str, object]:
+        """The layer's arguments."""
+        return {**super().get_config(), "steps": self.steps}
+
+
+def _place(x: tf.Tensor, axis: int) -> list[int | tf.Tensor]:
+    return [x.shape[i] if x.shape[i] is not None else tf.shape(x)[i] for i in (axis, axis + 1)]
+
+
+@register
+class TemporalAttention(keras.layers.Layer):
+    """Scores of steps, at each place, by several heads (L-TAE: Garnot and Landrieu 2020, arXiv 2007.00586).
+
+    A head's query is learned, the same for all places; the keys follow from a place's features and the step's position.
+
+    Args:
+        heads: Number of heads.
+        key_width: Length of keys and queries.
+    """
+
+    def __init__(self, heads: int, key_width: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.heads = heads
+        self.key_width = key_width
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        """Makes the weights for features (batch, steps, height, width, channels)."""
+        steps, channels = shape[1], shape[-1]
+        self.position = self.add_weight(shape=(steps, channels), initializer="random_normal", name="position")
+        self.keys = self.add_weight(
+            shape=(channels, self.heads * self.key_width), initializer="glorot_uniform", name="keys"
+        )
+        self.query = self.add_weight(shape=(self.heads, self.key_width), initializer="random_normal", name="query")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Logits float32 (batch, steps, height, width, heads) of features (batch, steps, height, width, channels)."""
+        placed = x + tf.cast(self.position[:, tf.newaxis, tf.newaxis], x.dtype)
+        # Query and keys meet before the features do: a product with heads columns instead of heads * key_width.
+        keys = tf.reshape(tf.cast(self.keys, x.dtype), [-1, self.heads, self.key_width])
+        scores = tf.einsum("chk,hk->ch", keys, tf.cast(self.query, x.dtype)) / self.key_width**0.5
+        return tf.cast(tf.einsum("ntyxc,ch->ntyxh", placed, scores), tf.float32)
+
+    def get_config(self) -> dict[str, object]:
+        """The layer's arguments."""
+        return {**super().get_config(), "heads": self.heads, "key_width": self.key_width}
+
+
+@register
+class CollapseTime(keras.layers.Layer):
+    """Mean of the steps, weighted by attention; steps that are missing at a place have no part in it.
+
+    A head weighs its share of the channels, as in U-TAE.
+    """
+
+    def call(self, x: tf.Tensor, logits: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+        """The mean, 0 where all steps are missing.
+
+        Args:
+            x: (batch, steps, height, width, channels).
+            logits: (batch, steps, rows, columns, heads), of a coarser level: its cells are repeated.
+            valid: (batch, steps, height, width, 1), above 0 where a step is there.
+
+        Returns:
+            (batch, height, width, channels).
+        """
+        enlarge = x.shape[2] // logits.shape[2] if x.shape[2] else tf.shape(x)[2] // tf.shape(logits)[2]
+        logits = tf.repeat(tf.repeat(logits, enlarge, axis=2), enlarge, axis=3)
+        seen = valid > 0
+        weights = tf.nn.softmax(tf.where(seen, logits, MISSING), axis=1)
+        weights = tf.cast(tf.where(seen, weights, 0.0), x.dtype)
+        heads = logits.shape[-1]
+        grouped = tf.reshape(x, [-1, x.shape[1], *_place(x, 2), heads, x.shape[-1] // heads])
+        mean = tf.reduce_sum(grouped * weights[..., tf.newaxis], axis=1)
+        return tf.reshape(mean, [-1, *_place(x, 2), x.shape[-1]])

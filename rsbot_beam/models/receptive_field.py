@@ -1,0 +1,155 @@
+"""How far a prediction looks: which pixels can change it, measured on the model itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from rsbot_beam.errors import InputError
+from rsbot_beam.models.definition import Detector, InputShape, ModelDefinition, build_model
+
+# Lengths in pixels of the strip on which a model is probed: doubled until what it looks at lies inside.
+FIRST_STRIP, LAST_STRIP = 128, 4096
+# Draws of random pixels: a maximum passes only one of its pixels on; another draw another one.
+DRAWS = 2
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """What a prediction depends on.
+
+    Attributes:
+        radius: Pixels from a predicted pixel to the farthest one that can change it; None where all pixels of a patch can.
+        multiple: Pixels by which patches must be shifted to share the cells of the model's coarsest level.
+    """
+
+    radius: int | None
+    multiple: int
+
+    @property
+    def overlap(self) -> int | None:
+        """Overlap in pixels with which neighbouring tiles predict the same, a multiple of `multiple`; None if none does."""
+        return None if self.radius is None else math.ceil(self.radius / self.multiple) * self.multiple
+
+
+def receptive_field(definition: ModelDefinition, inputs: InputShape, classes: int) -> ReceptiveField:
+    """Measure how far a model looks, whatever its layers: by the gradients of its outputs.
+
+    The model is built anew, with weights that average: then no unit is switched off, nothing cancels, and a gradient of 0
+    means that there is no way from the pixel to the prediction.
+
+    Args:
+        definition: The model.
+        inputs: What it is fed; its size does not matter.
+        classes: Number of classes.
+    """
+    model = build_model(definition, dataclasses.replace(inputs, size=None), classes)
+    _average(model)
+    stride = definition.stride if isinstance(definition, Detector) else 1
+    multiple = max(definition.multiple, stride)
+    radii = [_radius(model, inputs, stride, multiple, axis) for axis in (0, 1)]
+    return ReceptiveField(None if None in radii else max(r for r in radii if r is not None), multiple)
+
+
+def _average(model: keras.Model) -> None:
+    """Makes each unit a weighted mean of what it sees."""
+    for layer in model._flatten_layers(include_self=False, recursive=True):
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        for variable in layer.weights if not getattr(layer, "layers", None) else ():
+            value = np.abs(np.asarray(variable))
+            if value.ndim >= 2:
+                axes = (0, 1) if depthwise else tuple(range(value.ndim - 1))
+                variable.assign(value / value.sum(axis=axes, keepdims=True))
+
+
+def _radius(model: keras.Model, inputs: InputShape, stride: int, multiple: int, axis: int) -> int | None:
+    """Farthest distance along an axis, on strips of growing length."""
+    length = FIRST_STRIP
+    while length <= LAST_STRIP:
+        # All phases: a pixel's place in the coarsest cell decides how far it looks to either side.
+        middle = length // 2 // multiple * multiple
+        reach = [
+            _reach(model, inputs, (middle + p) // stride, length, multiple, axis) for p in range(0, multiple, stride)
+        ]
+        if min(low for low, _ in reach) > 0 and max(high for _, high in reach) < length - 1:
+            cells = range(middle, middle + multiple, stride)
+            return max(
+                max(cell + stride - 1 - low, high - cell) for cell, (low, high) in zip(cells, reach, strict=True)
+            )
+        length *= 2
+    return None
+
+
+def _reach(model: keras.Model, inputs: InputShape, cell: int, length: int, multiple: int, axis: int) -> tuple[int, int]:
+    """First and last pixel along the axis that change the prediction of a cell."""
+    width = 2 * multiple
+    shape = (length, width) if axis == 0 else (width, length)
+    touched = np.zeros(length, bool)
+    for draw in range(DRAWS):
+        fed = _probe(inputs, shape, np.random.default_rng(draw))
+        with tf.GradientTape() as tape:
+            tape.watch(fed["image"])
+            found = tf.nest.flatten(model(fed, training=False))
+            # The first channel only: probabilities of all classes sum to 1, which nothing changes.
+            seen = tf.add_n([tf.reduce_sum(_row(x, cell, axis)[..., 0]) for x in found])
+        gradient = np.asarray(tape.gradient(seen, fed["image"]))
+        rows = gradient.ndim - 3 + axis
+        touched |= np.any(gradient != 0, axis=tuple(i for i in range(gradient.ndim) if i != rows))
+    places = np.flatnonzero(touched)
+    if not places.size:
+        raise InputError("no pixel changes the model's prediction: does it use its input `image`?")
+    return int(places[0]), int(places[-1])
+
+
+def _row(x: tf.Tensor, cell: int, axis: int) -> tf.Tensor:
+    return x[:, cell] if axis == 0 else x[:, :, cell]
+
+
+def _probe(inputs: InputShape, shape: tuple[int, int], rng: np.random.Generator) -> dict[str, tf.Tensor]:
+    """All valid; small positive numbers, below where activations such as ReLU6 are cut off."""
+    time = (inputs.steps,) if inputs.steps else ()
+    fed = {
+        "image": rng.uniform(0, 0.01, (1, *time, *shape, inputs.bands)).astype(np.float32),
+        "valid": np.ones((1, *time, *shape), np.uint8),
+    }
+    if inputs.static:
+        fed["static"] = np.zeros((1, *shape, inputs.static), np.float32)
+        fed["static_valid"] = np.ones((1, *shape), np.uint8)
+    return {name: tf.constant(array) for name, array in fed.items()}
+
+
+def seam_difference(
+    model: keras.Model, inputs: Mapping[str, np.ndarray], cut: int, overlap: int, stride: int = 1
+) -> float:
+    """Greatest difference between predictions of patches and of the same patches with rows and columns cut off.
+
+    On real patches it says what a smaller overlap than the receptive field costs.
+
+    Args:
+        model: Trained.
+        inputs: A batch of patches.
+        cut: Rows and columns cut off at the top and left; a multiple of the model's `multiple`.
+        overlap: Pixels from the cut within which predictions are not compared.
+        stride: Pixels between cells of the outputs.
+    """
+    parts = {name: _without(array, name, cut) for name, array in inputs.items()}
+    whole, part = (tf.nest.flatten(model.predict_on_batch(fed)) for fed in (dict(inputs), parts))
+    first, skipped = math.ceil((cut + overlap) / stride), math.ceil(overlap / stride)
+    if first >= whole[0].shape[1] or first >= whole[0].shape[2]:
+        raise InputError(
+            f"cut={cut} and overlap={overlap} leave nothing of the patches to compare: take larger patches"
+        )
+    return max(
+        float(np.abs(np.asarray(a)[:, first:, first:] - np.asarray(b)[:, skipped:, skipped:]).max())
+        for a, b in zip(whole, part, strict=True)
+    )
+
+
+def _without(array: np.ndarray, name: str, cut: int) -> np.ndarray:
+    return array[..., cut:, cut:, :] if name in ("image", "static") else array[..., cut:, cut:]

@@ -1,0 +1,72 @@
+"""U-TAE: a class for each pixel from its surroundings at all dates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import keras
+
+from rsbot_beam.errors import InputError
+from rsbot_beam.models.attention import CollapseTime, MergeTime, SplitTime, TemporalAttention
+from rsbot_beam.models.definition import InputShape, ModelDefinition, TimeAxis
+from rsbot_beam.models.encoders import check_levels, decode, encode
+from rsbot_beam.models.layers import PadToMultiple, ValidChannel, join_inputs, probabilities
+
+
+@dataclass(frozen=True, kw_only=True)
+class UTAE(ModelDefinition):
+    """U-Net with temporal attention after Garnot and Landrieu 2021 (https://arxiv.org/abs/2107.07933).
+
+    The same encoder looks at each step; attention at the coarsest level says which steps count where, and weighs the
+    features of all levels; one decoder makes the map. Steps that are missing at a place have no weight there.
+
+    Attributes:
+        width: Channels at full resolution; each level down has twice as many.
+        depth: Number of times that the resolution is halved.
+        heads: Heads of the attention; each weighs its share of the channels, so it must divide `width`.
+        key_width: Length of keys and queries; 4 as in the paper.
+    """
+
+    name: ClassVar[str] = "utae"
+    description: ClassVar[str] = "U-Net with temporal attention: surroundings and course in time, gaps allowed"
+    time: ClassVar[TimeAxis] = "required"
+
+    width: int = 8
+    depth: int = 2
+    heads: int = 4
+    key_width: int = 4
+
+    def __post_init__(self) -> None:
+        check_levels(self.name, self.width, self.depth, "plain")
+        if self.heads < 1 or self.width % self.heads:
+            raise InputError(f"utae: heads={self.heads} must divide width={self.width}")
+        if self.key_width < 1:
+            raise InputError(f"utae: key_width={self.key_width} must be at least 1")
+
+    @property
+    def multiple(self) -> int:
+        """Pixels between the cells of the coarsest level."""
+        return 2**self.depth
+
+    def build(self, inputs: InputShape, classes: int) -> keras.Model:
+        """See `ModelDefinition.build`."""
+        tensors = inputs.keras_inputs()
+        x = join_inputs(tensors, self.multiple, fold_time=False)
+        levels = encode(MergeTime(name="merge_time")(x), self.width, self.depth, "plain")
+        levels = [SplitTime(inputs.steps, name=f"split_time{i}")(level) for i, level in enumerate(levels)]
+        logits = TemporalAttention(self.heads, self.key_width, name="attention")(levels[-1])
+        valid = self._valid(tensors["valid"])
+        merged = [
+            CollapseTime(name=f"collapse{i}")(level, logits, seen)
+            for i, (level, seen) in enumerate(zip(levels, valid, strict=True))
+        ]
+        return probabilities(decode(merged), classes, tensors)
+
+    def _valid(self, valid: keras.KerasTensor) -> list[keras.KerasTensor]:
+        """Validity at each level: a coarse cell is there if any pixel of it is."""
+        layers = keras.layers
+        levels = [PadToMultiple(self.multiple, name="valid_pad")(ValidChannel(name="valid_channel")(valid))]
+        for level in range(1, self.depth + 1):
+            levels.append(layers.MaxPooling3D((1, 2, 2), name=f"valid{level}")(levels[-1]))
+        return levels

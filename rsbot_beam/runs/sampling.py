@@ -1,0 +1,134 @@
+"""Which tiles a run takes, where it does not take all: drawn once, before the fetch, and kept in the dataset's folder."""
+
+from __future__ import annotations
+
+import logging
+import math
+
+import numpy as np
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from rsbot_beam import storage
+from rsbot_beam.data.samples import Sample
+from rsbot_beam.errors import DatasetError, InputError
+from rsbot_beam.runs.beam_options import worker_processes
+from rsbot_beam.runs.launch import progress, run_pipeline
+from rsbot_beam.runs.plan import ExportPlan, grid_metres
+from rsbot_beam.sampling import (
+    Points,
+    Selection,
+    choose_stratified,
+    feature_samples,
+    group_samples,
+    point_samples,
+    random_samples,
+    read_samples,
+    write_samples,
+)
+from rsbot_beam.transforms.strata import CountStrata, StrataSettings, read_strata
+
+SAMPLES = "samples.arrow"
+STRATA = "totals/strata.json"
+# Hard places drawn for each background tile that is to lie near one: many fall on features, or on each other.
+PLACES_PER_TILE = 4
+LOGGER = logging.getLogger("rsbot_beam")
+
+
+def samples_path(plan: ExportPlan) -> str:
+    """The file of the sampled tiles."""
+    return storage.join(plan.config.output, SAMPLES)
+
+
+def sample_step(plan: ExportPlan, options: PipelineOptions) -> tuple[Sample, ...]:
+    """Draw the tiles of a run that samples; what an earlier run drew is kept.
+
+    Raises:
+        InputError: There is nothing to draw, or it cannot be drawn so.
+        EarthEngineError: Earth Engine stopped it.
+        JobDescribed: A job was not to be run now.
+    """
+    path = samples_path(plan)
+    if storage.exists(path):
+        return tuple(read_samples(path))
+    drawn = _draw(plan, options)
+    if not drawn.samples:
+        raise InputError(
+            f"--sampling {plan.sampling.mode} found no tile in the region {plan.region.source!r}"
+            + "".join(f"; {shortfall}" for shortfall in drawn.shortfalls)
+        )
+    for shortfall in drawn.shortfalls:
+        LOGGER.warning("%s", shortfall)
+    samples = group_samples(drawn.samples, plan.sampling.link_distance)
+    write_samples(path, samples)
+    return tuple(samples)
+
+
+def drawn_before(plan: ExportPlan) -> tuple[Sample, ...]:
+    """What an earlier run drew, for runs of the later steps alone.
+
+    Raises:
+        DatasetError: Nothing was drawn.
+    """
+    if not storage.exists(samples_path(plan)):
+        raise DatasetError(f"{plan.config.output} has no samples yet: add the step fetch")
+    return tuple(read_samples(samples_path(plan)))
+
+
+def _draw(plan: ExportPlan, options: PipelineOptions) -> Selection:
+    settings = plan.sampling
+    if settings.mode == "random":
+        return random_samples(plan.cover, settings)
+    if settings.mode == "points":
+        return point_samples(plan.cover, plan.points or Points(np.empty(0), np.empty(0)), settings)
+    if settings.mode == "features":
+        return _draw_features(plan)
+    return _draw_strata(plan, options)
+
+
+def _draw_features(plan: ExportPlan) -> Selection:
+    if plan.features is None:
+        raise InputError(
+            f"--sampling features needs vector features, and the recipe {plan.recipe.name!r} has none: choose another "
+            "sampling, or a recipe with labels from vector features (`rsbot recipes`)"
+        )
+    places = plan.features.places()
+    return feature_samples(plan.cover, places, plan.sampling, _hard_places(plan, len(places)))
+
+
+def _hard_places(plan: ExportPlan, features: int) -> np.ndarray:
+    """Places that look like what is searched, (n, 2) degrees."""
+    from rsbot_beam.earthengine.drawing import draw_places
+    from rsbot_beam.recipes.sources import hard_background, region_boxes
+
+    settings = plan.sampling
+    wanted = math.ceil((settings.count or features) * settings.background * settings.hard)
+    image = hard_background(plan.recipe, plan.region, plan.period) if wanted else None
+    if image is None:
+        return np.empty((0, 2))
+    side = grid_metres(plan.grid) * plan.grid.patch_size
+    return draw_places(
+        image, region_boxes(plan.region), wanted * PLACES_PER_TILE, plan.region.area_m2, side / 16, settings.seed
+    )
+
+
+def _draw_strata(plan: ExportPlan, options: PipelineOptions) -> Selection:
+    from rsbot_beam.recipes.sources import build_stratum
+
+    settings = plan.sampling
+    path = storage.join(plan.config.output, STRATA)
+    if not storage.exists(path):
+        strata = StrataSettings(
+            endpoint=plan.config.endpoint.share(worker_processes(options)),
+            source=build_stratum(plan.recipe, plan.layout, plan.region, plan.period),
+            cover=plan.cover,
+            per_class=settings.required_count,
+            min_share=settings.min_share,
+            seed=settings.seed,
+        )
+        with progress("sample", plan.cover.count(), "tiles", options):
+            run_pipeline("sample", options, lambda pipeline: pipeline | "Strata" >> CountStrata(strata, path))
+    found = read_strata(path)
+    if found.unseen:
+        LOGGER.warning("%d tiles could not be looked at, and were not drawn", found.unseen)
+    names = {item.code: item.name for item in plan.layout.classes}
+    return choose_stratified(found, names, overlap=settings.overlap)
