@@ -101,17 +101,20 @@ class AssetChecks:
         for query in self.sound:
             names, why = answers.get(f"names {query.id}"), answers.get(f"reason {query.id}")
             content = self.contents.get(query.id)
-            # Without an answer, a few images from elsewhere are not enough to call a band missing.
-            if names and content and (content.here or not names.failure):
-                self.problems += missing_names(query, names_of([content.bands, *(names.value or [])]))
             found = reason(query, self.region, self.period, why.value, self._described[query.id]) if why else None
             self.problems += [found] if found else []
+            is_empty = found is not None and found.code == "asset-empty"
+            # Without an answer, a few images from elsewhere are not enough to call a band missing.
+            if names and content and not is_empty and (content.here or not names.failure):
+                self.problems += missing_names(query, names_of([content.bands, *(names.value or [])]))
 
-    def scales(self) -> dict[str, float]:
-        """Pixel sizes in metres by asset: measured, or as the recipe has them; those without pixels are left out."""
-        known = {query.id: query.resolution for query in self.queries}
-        known |= {name: content.scale for name, content in self.contents.items() if content.scale}
-        return {name: scale for name, scale in known.items() if scale > 0}
+    def judge_resolution(self, resolution: float) -> list[Problem]:
+        """Warnings where the run's pixel size, in metres, does not suit the finest of the assets."""
+        images = [query for query in self.queries if query.kind != "TABLE"]
+        measured = {name: content.scale for name, content in self.contents.items()}
+        scales = {query.id: measured.get(query.id) or query.resolution for query in images}
+        known = {name: scale for name, scale in scales.items() if scale > 0}
+        return check_resolution(known, resolution, complete=len(known) == len(scales))
 
 
 def absence(query: AssetQuery, failure: Failure) -> Problem:
@@ -175,12 +178,13 @@ def missing_names(query: AssetQuery, known: Sequence[str]) -> list[Problem]:
     ]
 
 
-def check_resolution(scales: Mapping[str, float], resolution: float) -> list[Problem]:
+def check_resolution(scales: Mapping[str, float], resolution: float, complete: bool = True) -> list[Problem]:
     """Warnings where a pixel size does not suit the finest of the assets.
 
     Args:
         scales: Pixel sizes in metres by asset.
         resolution: Pixel size of the run, in metres.
+        complete: Whether these are all; an asset of which nothing is known might be finer.
     """
     if not scales:
         return []
@@ -195,7 +199,7 @@ def check_resolution(scales: Mapping[str, float], resolution: float) -> list[Pro
                 f"{native:.3g} m (--resolution), or average them in the recipe with reduceResolution, unless that is meant",
             )
         ]
-    if resolution < FINEST * native:
+    if complete and resolution < FINEST * native:
         return [
             warning(
                 "resolution-fine",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import ee
 
 from rsbot_beam.earthengine.asset_problems import Problem, error, listed, not_checked, refused, warning
-from rsbot_beam.earthengine.asset_region import Piece, pieces
-from rsbot_beam.earthengine.asset_requests import Answer
+from rsbot_beam.earthengine.asset_reasons import days_of, days_question
+from rsbot_beam.earthengine.asset_region import Piece, boxes, pieces
+from rsbot_beam.earthengine.asset_requests import Answer, Failure
 from rsbot_beam.geometry import Region
 
 # Spread over more of Earth Engine's machines, each with less memory: a histogram fails from memory before time.
@@ -29,12 +30,14 @@ class LabelQuery:
         band: Name of the label's band.
         classes: Names by code; empty for a measured quantity.
         sparse: Whether most of it may be masked, as that of a mask of objects.
+        collections: Ids of the image collections that it is made of.
     """
 
     image: ee.Image
     band: str
     classes: Mapping[int, str]
     sparse: bool = False
+    collections: tuple[str, ...] = ()
 
 
 class LabelChecks:
@@ -71,29 +74,43 @@ class LabelChecks:
         }
 
     def closer_questions(self, answers: Mapping[str, Answer], pixels: int) -> dict[str, ee.ComputedObject]:
-        """The same for more pixels where nothing was seen by a look too coarse to be sure; else none.
+        """What to ask next, by name: days of its collections if they are empty, more pixels if nothing was seen.
 
         Args:
             answers: To `questions`.
             pixels: How many to look at.
         """
         mine = self._mine(answers)
-        if self._sure() or any(answer.failure for answer in mine) or _counts(self._query, mine):
-            return {}
-        return self.questions(pixels)
+        failure = _failure(mine)
+        if failure is not None:
+            place = boxes(self._region)
+            return {_days(name): days_question(name, place) for name in self._query.collections if _is_empty(failure)}
+        return {} if self._sure() or _counts(self._query, mine) else self.questions(pixels)
 
     def judge(self, answers: Mapping[str, Answer]) -> list[Problem]:
         """What the answers to the last questions say."""
         mine, query = self._mine(answers), self._query
-        failure = next((answer.failure for answer in mine if answer.failure), None)
-        if failure is not None and failure.says_nothing:
-            return [not_checked(f"the label {query.band!r} in {self._words}", failure.text)]
+        failure = _failure(mine)
         if failure is not None:
-            return [refused("label-refused", f"the label {query.band!r}", failure.text)]
+            return [self._failed(failure, answers)]
         counts, where = _counts(query, mine), f"in {self._words} (looked {self._look()})"
         if not counts:
             return [_outside(query, where, self._sure())]
         return _judge_classes(query, where, self._sure(), counts) if query.classes else []
+
+    def _failed(self, failure: Failure, answers: Mapping[str, Answer]) -> Problem:
+        what = f"the label {self._query.band!r}"
+        if failure.says_nothing:
+            return not_checked(f"{what} in {self._words}", failure.text)
+        if not _is_empty(failure):
+            return refused("label-refused", what, failure.text)
+        days = {name: answers[_days(name)].value for name in self._query.collections if _days(name) in answers}
+        known = [f"{name!r} has images there from {text}" for name, value in days.items() if (text := days_of(value))]
+        return error(
+            "no-image",
+            f"{what} has no image over {self._words} and its period: a collection is empty (Earth Engine: {failure.text}). "
+            f"{'; '.join(known) or 'Its assets have none there'}: choose a year, period or region of the label's",
+        )
 
     def _mine(self, answers: Mapping[str, Answer]) -> list[Answer]:
         return [answers[f"label {number}"] for number in range(len(self._parts))]
@@ -103,6 +120,19 @@ class LabelChecks:
 
     def _look(self) -> str:
         return "at all pixels" if self._sure() else f"at pixels of {max(part.scale for part in self._parts):,.0f} m"
+
+
+def _failure(answers: Iterable[Answer]) -> Failure | None:
+    return next((answer.failure for answer in answers if answer.failure), None)
+
+
+def _is_empty(failure: Failure) -> bool:
+    """Whether a reduced collection had no image (no bands), or a first image was taken of one without any (null)."""
+    return "Available bands: []" in failure.text or "may not be null" in failure.text
+
+
+def _days(name: str) -> str:
+    return f"label days {name}"
 
 
 def _outside(query: LabelQuery, where: str, sure: bool) -> Problem:

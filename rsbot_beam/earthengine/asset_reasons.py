@@ -32,10 +32,22 @@ def reason_question(query: AssetQuery, place: ee.Geometry, period: Period) -> ee
             "here": here.limit(1).size(),
             "around": around.limit(1).size(),
             "then": everything.filterDate(start, end).limit(1).size(),
-            "first": here.aggregate_min(_START),
-            "last": here.aggregate_max(_START),
+            "days": days_question(query.id, place),
         }
     )
+
+
+def days_question(collection: str, place: ee.Geometry) -> ee.ComputedObject:
+    """The expression of the first and last day of a collection's images in a region; `days_of` reads its value."""
+    here = ee.ImageCollection(collection).filterBounds(place)
+    return ee.Dictionary({"first": here.aggregate_min(_START), "last": here.aggregate_max(_START)})
+
+
+def days_of(value: Mapping[str, Any] | None) -> str:
+    """First and last day in the value of a `days_question`; empty if there is none."""
+    if value is None or value.get("first") is None or value.get("last") is None:
+        return ""
+    return f"{_day(value['first'])} to {_day(value['last'])}"
 
 
 def reason(
@@ -84,10 +96,13 @@ def _cause(period: Period, value: Mapping[str, Any] | None, described: Mapping[s
         return (
             f"it has none there at any time{also}. The region is the cause: choose one that it covers, or another asset"
         )
-    first, last = _day(value["first"]), _day(value["last"])
+    days = days_of(value["days"])
+    if not days:
+        return "its images there have no date (system:time_start), so that no period finds them. Set it, or do not filter by it"
+    first, last = days.split(" to ")
     within = first <= period.start.isoformat() and period.end.isoformat() <= last
     remedy = "lengthen the period" if within else "choose a period within these days"
-    return f"there it has images from {first} to {last}. The period is the cause: {remedy}"
+    return f"there it has images from {days}. The period is the cause: {remedy}"
 
 
 def _no_feature(query: AssetQuery, region: str, value: Mapping[str, Any]) -> Problem:

@@ -109,10 +109,11 @@ def ask(calls: Mapping[str, Callable[[], Any]], deadline: Deadline) -> dict[str,
             found[name] = error
 
     threads = [threading.Thread(target=run, args=item, daemon=True) for item in calls.items()]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(deadline.left())
+    if deadline.left():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(deadline.left())
     late = Answer(failure=Failure("unanswered", f"Earth Engine did not answer within {deadline.seconds:g} s"))
     ended = {name: found.get(name, late) for name in calls}
     return {name: Answer(failure=failure_of(x)) if isinstance(x, Exception) else x for name, x in ended.items()}

@@ -51,17 +51,21 @@ def download_features(
     """
     _check_table(asset)
     wanted = None if columns is None else list(dict.fromkeys([*columns, *([id_column] if id_column else [])]))
-    table = ee.FeatureCollection(asset)
-    if bboxes:
-        table = table.filter(ee.Filter.Or([ee.Filter.bounds(ee.Geometry.BBox(*bbox)) for bbox in bboxes]))
-    if wanted is not None:
-        table = table.select(wanted)
-    chunks = _chunks(asset, table, wanted, id_column)
+    whole = ee.FeatureCollection(asset) if wanted is None else ee.FeatureCollection(asset).select(wanted)
+    # One after the other rather than with Filter.or: filterBounds is what asks Earth Engine's index of places.
+    tables = [whole.filterBounds(ee.Geometry.BBox(*bbox)) for bbox in bboxes] or [whole]
+    chunks = _chunks(asset, tables, wanted, id_column)
     first = next(chunks, None)
     if first is None:
         warnings.warn(f"the table {asset} has no feature in the region: do they overlap?", stacklevel=2)
         return iter(())
-    return cleaned(chain([first], chunks))
+    return cleaned(chain([first], chunks), f"the table {asset}")
+
+
+def _ring(bbox: Bbox) -> list[list[tuple[float, float]]]:
+    west, south, east, north = bbox
+    east += 360 if east < west else 0
+    return [[(west, south), (east, south), (east, north), (west, north), (west, south)]]
 
 
 def _check_table(asset: str) -> None:
@@ -77,15 +81,18 @@ def _check_table(asset: str) -> None:
 
 
 def _chunks(
-    asset: str, table: ee.FeatureCollection, wanted: Sequence[str] | None, id_column: str | None
+    asset: str, tables: Sequence[ee.FeatureCollection], wanted: Sequence[str] | None, id_column: str | None
 ) -> Iterator[Features]:
     names: dict[str, None] = {}
+    met: set[str] = set()
     count = 0
-    for page in _pages(asset, table):
-        names.update({name: None for feature in page for name in feature.get("properties") or {}})
-        yield _features(asset, page, list(names) if wanted is None else wanted, id_column)
-        count += len(page)
-        if count // LOG_EVERY > (count - len(page)) // LOG_EVERY:
+    for page in (page for table in tables for page in _pages(asset, table)):
+        new = [feature for feature in page if feature.get("id") not in met] if len(tables) > 1 else page
+        met.update(str(feature.get("id")) for feature in new)
+        names.update({name: None for feature in new for name in feature.get("properties") or {}})
+        yield _features(asset, new, list(names) if wanted is None else wanted, id_column)
+        count += len(new)
+        if count // LOG_EVERY > (count - len(new)) // LOG_EVERY:
             LOGGER.info("%s: %s features so far", asset, f"{count:,}")
     if count:
         check_columns(wanted or (), names, f"the table {asset}")

@@ -12,7 +12,7 @@ from pyproj import CRS
 
 from rsbot_beam.errors import GridError, InputError, RegionError
 from rsbot_beam.geometry.feature_texts import CSV_SUFFIXES, GEOJSON_SUFFIXES, open_csv, open_geojson
-from rsbot_beam.geometry.features import Features, assumed_lonlat, check_columns, cleaned, value_text
+from rsbot_beam.geometry.features import Features, assumed_lonlat, check_columns, cleaned, crs_name, value_text
 from rsbot_beam.geometry.vectors import PARQUET_SUFFIXES, crs_of_file, from_wkb, ogr_layer, parquet_geometry
 
 CHUNK = 8192
@@ -67,7 +67,7 @@ def read_features(
         chunks = _opened(where, layer, wanted)
     except (RegionError, GridError) as error:
         raise InputError(str(error)) from error
-    return cleaned(_named(chunk, id_column) for chunk in _relabelled(chunks))
+    return cleaned((_named(chunk, id_column) for chunk in _relabelled(chunks)), str(path))
 
 
 def _opened(path: Path, layer: str | None, columns: list[str] | None) -> Iterator[Features]:
@@ -97,7 +97,7 @@ def _named(chunk: Features, id_column: str | None) -> Features:
 
 
 def _crs_name(crs: CRS | None, path: Path) -> str:
-    return assumed_lonlat(str(path)) if crs is None else crs.to_string()
+    return assumed_lonlat(str(path)) if crs is None else crs_name(crs)
 
 
 def _open_parquet(path: Path, columns: list[str] | None) -> Iterator[Features]:

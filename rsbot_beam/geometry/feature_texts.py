@@ -15,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry.crs import LONLAT
-from rsbot_beam.geometry.features import Features, check_columns, listed
+from rsbot_beam.geometry.features import Features, check_columns, crs_name, listed
 from rsbot_beam.geometry.geojson import named_crs, shape_of
 
 GEOJSON_SUFFIXES = (".geojson", ".json")
@@ -101,7 +101,7 @@ def _content(document: object, source: str) -> tuple[list[_Feature], str]:
     if not isinstance(features, list) or not all(isinstance(feature, _Feature) for feature in features):
         raise InputError(f"{source} is no GeoJSON: its `features` must be a list of Features, each with a `geometry`")
     crs = document.get("crs")
-    return features, LONLAT if crs is None else named_crs(crs, source).to_string()
+    return features, LONLAT if crs is None else crs_name(named_crs(crs, source))
 
 
 def _geojson_chunks(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import shapely
+from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
 from rsbot_beam.errors import InputError
@@ -84,19 +85,22 @@ def value_text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def cleaned(chunks: Iterable[Features]) -> Iterator[Features]:
+def cleaned(chunks: Iterable[Features], source: str) -> Iterator[Features]:
     """Yields features that have a geometry, flat (2-D) and valid; warns at the end of what had to be done for that.
 
     Invalid polygons are rebuilt by the even-odd rule, by which GDAL paints the invalid ones as well. Features without a
     geometry, or with an empty or not finite one, are left out and counted.
 
+    Args:
+        chunks: Features as read.
+        source: What to call them in messages.
+
     Raises:
         InputError: There is no feature with a geometry, or coordinates are no longitudes and latitudes.
     """
     faults: Counter[str] = Counter()
-    first_fault, source, kept = "", "the source", 0
+    first_fault, kept = "", 0
     for chunk in chunks:
-        source = chunk.source
         clean, reason = _clean(chunk, faults)
         first_fault = first_fault or reason
         kept += len(clean)
@@ -158,6 +162,12 @@ def _check_range(features: Features) -> None:
     if lon[first] <= 90 and lat[first] <= 180:
         raise InputError(f"{seen}: latitude and longitude are probably swapped; x is the longitude, y the latitude")
     raise InputError(f"{seen}: these are no degrees but look like metres; give the source its CRS, or one that fits")
+
+
+def crs_name(crs: CRS) -> str:
+    """Returns the name of a CRS by which `crs_object` finds it again, EPSG:4326 for its twin with x first, OGC:CRS84."""
+    name = crs.to_string()
+    return LONLAT if name == "OGC:CRS84" else str(name)
 
 
 def assumed_lonlat(source: str) -> str:

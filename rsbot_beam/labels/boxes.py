@@ -43,7 +43,7 @@ def boxes_in(geometries: np.ndarray, key: TileKey) -> Boxes:
     bounds = np.asarray(shapely.bounds(pixels))  # left, top, right, bottom; NaN for nothing
     is_point = shapely.get_type_id(pixels) == shapely.GeometryType.POINT
     bounds[is_point] = np.hstack([np.floor(bounds[is_point, :2]), np.floor(bounds[is_point, :2]) + 1])
-    near = np.asarray((bounds[:, :2] < key.size).all(axis=1) & (bounds[:, 2:] > 0).all(axis=1))
+    near = (bounds[:, :2] < key.size).all(axis=1) & (bounds[:, 2:] > 0).all(axis=1)
     beyond = (bounds[:, :2] < -_ROUNDING).any(axis=1) | (bounds[:, 2:] > key.size + _ROUNDING).any(axis=1)
     for row in np.flatnonzero(near & beyond).tolist():
         bounds[row] = _part_inside(pixels[row], key.size)
@@ -51,7 +51,7 @@ def boxes_in(geometries: np.ndarray, key: TileKey) -> Boxes:
     sliver = beyond & ~((bounds[:, 2:] - bounds[:, :2]) > _ROUNDING).all(axis=1)
     rows = np.flatnonzero(near & ~sliver)
     boxes = np.clip(bounds[rows][:, [1, 0, 3, 2]], 0, key.size)
-    return Boxes(rows, boxes, beyond[rows])
+    return Boxes(rows, boxes, np.take(beyond, rows))
 
 
 def in_pixels(geometries: np.ndarray, key: TileKey) -> np.ndarray:

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 import shapely
-from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
 
 from rsbot_beam.errors import GridError, InputError, RegionError
@@ -126,20 +125,15 @@ def _sticks_out(geometries: np.ndarray, crs: str) -> np.ndarray:
 def _cut_lonlat(geometry: BaseGeometry, features: Features, index: int) -> BaseGeometry:
     name = f"{features.source}: feature {features.ids[index]!r}"
     crs = crs_object(features.crs)
+    is_lonlat = features.crs == LONLAT
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # That rings cross the antimeridian is what this is for.
             polygons = checked_lonlat(polygons_of(geometry), name) if crs.is_geographic else polygons_of(geometry)
-            lonlat = repair(_degrees(polygons, crs), "")
+            lonlat = repair(polygons if is_lonlat else to_lonlat(shapely.multipolygons(polygons), crs), "")
     except (GridError, RegionError) as error:
         raise InputError(f"{name} does not lie on the globe: {error}") from error
     return lonlat[0] if len(lonlat) == 1 else shapely.multipolygons(lonlat)
-
-
-def _degrees(polygons: list[shapely.Polygon], crs: CRS) -> list[shapely.Polygon]:
-    if crs.is_geographic and crs.to_epsg() == 4326:
-        return polygons
-    return to_lonlat(shapely.multipolygons(polygons), crs)
 
 
 def _points_on(geometries: np.ndarray, crs: list[str]) -> np.ndarray:

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -124,6 +125,10 @@ def serving(engine: LocalEarthEngine, host: str = "127.0.0.1", port: int = 0) ->
         engine.close()
 
 
+# Seconds that requests under way have to end when the parent is gone.
+LINGER = 5.0
+
+
 def end_with_stdin() -> None:
     """Ends the process when standard input is closed: the parent has died, however that happened, or wants it so."""
 
@@ -131,5 +136,10 @@ def end_with_stdin() -> None:
         while sys.stdin.buffer.read(4096):
             continue
         os.kill(os.getpid(), signal.SIGTERM)
+        # A request that computes for minutes would keep the server alive, and the machine busy, with nobody waiting for it.
+        time.sleep(LINGER)
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpgrp(), signal.SIGKILL)  # with its own helpers
+        os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -10,7 +10,7 @@ import keras
 from rsbot_beam.errors import InputError
 from rsbot_beam.models.definition import InputShape, ModelDefinition
 from rsbot_beam.models.encoders import Encoder, check_levels, encode
-from rsbot_beam.models.layers import conv, conv_block, join_inputs, probabilities
+from rsbot_beam.models.layers import Enlarge, conv, conv_block, join_inputs, probabilities
 
 # The fine level whose features sharpen the coarse ones: stride 4, as in the paper.
 FINE = 2
@@ -66,10 +66,10 @@ class DeepLab(ModelDefinition):
         x = join_inputs(tensors, self.multiple, fold_time=True)
         levels = encode(x, max(self.width // 4, 1), self.depth, self.encoder)
         coarse = self._pyramid(levels[-1])
-        coarse = layers.UpSampling2D(2 ** (self.depth - FINE), interpolation="bilinear", name="enlarge")(coarse)
+        coarse = Enlarge(2 ** (self.depth - FINE), name="enlarge")(coarse)
         fine = conv(levels[FINE], max(self.width // FINE_SHARE, 1), 1, name="fine")
         x = conv_block(layers.Concatenate(name="join_fine")([coarse, fine]), self.width, "decoder")
-        return probabilities(layers.UpSampling2D(2**FINE, interpolation="bilinear", name="full")(x), classes, tensors)
+        return probabilities(Enlarge(2**FINE, name="full")(x), classes, tensors)
 
     def _pyramid(self, x: keras.KerasTensor) -> keras.KerasTensor:
         """Parallel convolutions with different dilations (ASPP)."""

@@ -119,6 +119,28 @@ class CropLike(keras.layers.Layer):
         return {**super().get_config(), "stride": self.stride}
 
 
+@register
+class Enlarge(keras.layers.Layer):
+    """Enlarges rows and columns with bilinear interpolation; Keras' own layer cannot where their number is open.
+
+    Args:
+        factor: By how much.
+    """
+
+    def __init__(self, factor: int, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """(batch, rows, columns, channels) to (batch, rows * factor, columns * factor, channels)."""
+        shape = [_length(x, 1) * self.factor, _length(x, 2) * self.factor]
+        return tf.cast(tf.image.resize(x, shape), x.dtype)
+
+    def get_config(self) -> dict[str, object]:
+        """The layer's arguments."""
+        return {**super().get_config(), "factor": self.factor}
+
+
 def _length(x: tf.Tensor, axis: int) -> int | tf.Tensor:
     """Length of an axis: a number where it is known when the graph is built."""
     return x.shape[axis] if x.shape[axis] is not None else tf.shape(x)[axis]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -70,45 +71,42 @@ def _average(model: keras.Model) -> None:
 
 def _radius(model: keras.Model, inputs: InputShape, stride: int, multiple: int, axis: int) -> int | None:
     """Farthest distance along an axis, on strips of growing length."""
+    gradient = tf.function(functools.partial(_gradient, model, axis=axis), reduce_retracing=True)
     length = FIRST_STRIP
     while length <= LAST_STRIP:
+        shape = (length, 2 * multiple) if axis == 0 else (2 * multiple, length)
+        probes = [_probe(inputs, shape, np.random.default_rng(draw)) for draw in range(DRAWS)]
         # All phases: a pixel's place in the coarsest cell decides how far it looks to either side.
         middle = length // 2 // multiple * multiple
-        reach = [
-            _reach(model, inputs, (middle + p) // stride, length, multiple, axis) for p in range(0, multiple, stride)
-        ]
-        if min(low for low, _ in reach) > 0 and max(high for _, high in reach) < length - 1:
-            cells = range(middle, middle + multiple, stride)
-            return max(
-                max(cell + stride - 1 - low, high - cell) for cell, (low, high) in zip(cells, reach, strict=True)
-            )
+        cells = range(middle, middle + multiple, stride)
+        found = [_distance(gradient, probes, cell, stride) for cell in cells]
+        known = [distance for distance in found if distance is not None]
+        if len(known) == len(found):
+            return max(known)
         length *= 2
     return None
 
 
-def _reach(model: keras.Model, inputs: InputShape, cell: int, length: int, multiple: int, axis: int) -> tuple[int, int]:
-    """First and last pixel along the axis that change the prediction of a cell."""
-    width = 2 * multiple
-    shape = (length, width) if axis == 0 else (width, length)
-    touched = np.zeros(length, bool)
-    for draw in range(DRAWS):
-        fed = _probe(inputs, shape, np.random.default_rng(draw))
-        with tf.GradientTape() as tape:
-            tape.watch(fed["image"])
-            found = tf.nest.flatten(model(fed, training=False))
-            # The first channel only: probabilities of all classes sum to 1, which nothing changes.
-            seen = tf.add_n([tf.reduce_sum(_row(x, cell, axis)[..., 0]) for x in found])
-        gradient = np.asarray(tape.gradient(seen, fed["image"]))
-        rows = gradient.ndim - 3 + axis
-        touched |= np.any(gradient != 0, axis=tuple(i for i in range(gradient.ndim) if i != rows))
+def _gradient(model: keras.Model, fed: dict[str, tf.Tensor], cell: tf.Tensor, axis: int) -> tf.Tensor:
+    """How much each row (axis 0) or column (axis 1) of the image changes the prediction of one: (length,) float32."""
+    with tf.GradientTape() as tape:
+        tape.watch(fed["image"])
+        found = tf.nest.flatten(model(fed, training=False))
+        # The first channel only: probabilities of all classes sum to 1, which nothing changes.
+        seen = tf.add_n([tf.reduce_sum(tf.gather(x, cell, axis=1 + axis)[..., 0]) for x in found])
+    gradient = tape.gradient(seen, fed["image"])
+    rows = gradient.shape.rank - 3 + axis
+    return tf.reduce_max(tf.abs(gradient), axis=[i for i in range(gradient.shape.rank) if i != rows])
+
+
+def _distance(gradient: tf.types.experimental.Callable, probes: list, cell: int, stride: int) -> int | None:
+    """Farthest pixel that changes the prediction of the cell that starts at a pixel; None beyond the end of the strip."""
+    touched = np.max([gradient(probe, tf.constant(cell // stride)).numpy() for probe in probes], axis=0)
     places = np.flatnonzero(touched)
     if not places.size:
         raise InputError("no pixel changes the model's prediction: does it use its input `image`?")
-    return int(places[0]), int(places[-1])
-
-
-def _row(x: tf.Tensor, cell: int, axis: int) -> tf.Tensor:
-    return x[:, cell] if axis == 0 else x[:, :, cell]
+    low, high = int(places[0]), int(places[-1])
+    return None if low == 0 or high == len(touched) - 1 else max(cell + stride - 1 - low, high - cell)
 
 
 def _probe(inputs: InputShape, shape: tuple[int, int], rng: np.random.Generator) -> dict[str, tf.Tensor]:

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 # compute for five minutes, and the client retry for half a minute.
 CHECK_SECONDS = 60.0
 
-# Pixels of the label that are looked at: as many as 200 x 200, among which a class of 0.01 % of the region is four on
-# average, and which Earth Engine counts in seconds.
-LOOK_PIXELS = 40_000
+# Pixels of the label that are looked at: about as many as 140 x 140, among which a class of 0.02 % of the region is four
+# on average, and which Earth Engine counts in seconds.
+LOOK_PIXELS = 20_000
 
 # Pixels that are looked at before it is said that there is no label at all.
 CLOSE_LOOK_PIXELS = 1_000_000
@@ -92,7 +92,7 @@ def check_recipe_assets(
     Raises:
         AuthenticationError: Earth Engine does not accept the credentials, or denies the project.
     """
-    from rsbot_beam.earthengine.asset_checks import AssetChecks, check_resolution
+    from rsbot_beam.earthengine.asset_checks import AssetChecks
     from rsbot_beam.earthengine.asset_inputs import input_questions, judge_inputs
     from rsbot_beam.earthengine.asset_region import boxes
     from rsbot_beam.earthengine.asset_requests import Deadline, compute_groups
@@ -116,7 +116,7 @@ def check_recipe_assets(
     assets.explain(answers)
     bands = [band.name for band in recipe.bands]
     problems = [*built.problems, *assets.problems, *judge_inputs(bands, f"over {words} in {period}", inputs, answers)]
-    problems += [*(label.judge(answers) if label else []), *check_resolution(assets.scales(), resolution)]
+    problems += [*(label.judge(answers) if label else []), *assets.judge_resolution(resolution)]
     return sorted(problems, key=lambda problem: problem.severity)
 
 
@@ -220,7 +220,8 @@ def _label_checks(recipe: Recipe, built: _Built, region: Region, resolution: flo
     if not built.label or recipe.label_band is None:
         return None
     classes: Mapping[int, str] = {item.code: item.name for item in recipe.classes}
-    query = LabelQuery(built.label[0], recipe.label_band.name, classes, sparse=recipe.detects)
+    collections = tuple(name for name, kind in built.kinds_of(built.label).items() if kind == "IMAGE_COLLECTION")
+    query = LabelQuery(built.label[0], recipe.label_band.name, classes, recipe.detects, collections)
     return LabelChecks(query, region, _words(region), resolution)
 
 

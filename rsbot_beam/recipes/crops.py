@@ -113,6 +113,11 @@ class Crops(Recipe):
                 f"parameter confidence={self.confidence} is about the Cropland Data Layer, but labels={self.labels!r}: set "
                 "labels=cdl, or leave it out"
             )
+        if self.label_year is not None and (self.map is None or self.map.still):
+            raise RecipeError(
+                f"parameter label_year={self.label_year} is about a map of each year, and labels={self.labels!r} is none: "
+                "leave it out"
+            )
         parse_codes("codes", self.codes)
 
     @property

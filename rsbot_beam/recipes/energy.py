@@ -38,7 +38,8 @@ class Plants(Seen):
 
     Attributes:
         labels: The plants: a vector file, or the id of a table asset. Polygons become masks, points become squares.
-        layer: Layer of a label file with several.
+        layer: Layer of `labels`, where it is a file with several.
+        id_column: Property of the labels that names a feature; none takes its id or its number.
         column: Property of the labels that says a feature's class; none where all are of one.
         codes: Classes of the column's values, as value:code, such as Solar:1,Wind:2.
         mask: Id of an image or image collection to take the labels from, instead of `labels`. Its masked pixels are
@@ -50,6 +51,7 @@ class Plants(Seen):
 
     labels: str | None = None
     layer: str | None = None
+    id_column: str | None = None
     column: str | None = None
     codes: tuple[str, ...] = ()
     mask: str | None = None
@@ -69,9 +71,9 @@ class Plants(Seen):
                 f"parameters column={self.column!r} and codes={list(self.codes)} go together: the property, and the "
                 "classes of its values, such as codes=Solar:1,Wind:2"
             )
-        for name in ("mask_band", "mask_classes"):
-            if getattr(self, name) and not self.mask:
-                raise RecipeError(f"parameter {name}={getattr(self, name)!r} needs mask, the asset that has it")
+        self._check_needed("layer", "labels")
+        self._check_needed("mask_band", "mask")
+        self._check_needed("mask_classes", "mask")
         recode("codes", self.codes, self.classes)
         self._mask_codes()
 
@@ -125,6 +127,12 @@ class Plants(Seen):
         image = asset_mosaic(self.mask).select([self.mask_band or 0])
         return image.remap(list(codes), list(codes.values()), BACKGROUND.code).rename(PLANT.name)
 
+    def _check_needed(self, name: str, needed: str) -> None:
+        if getattr(self, name) and not getattr(self, needed):
+            raise RecipeError(
+                f"parameter {name}={getattr(self, name)!r} needs {needed}, the source that has it: set both, or leave it out"
+            )
+
     def _label_parameters(self) -> tuple[str, ...]:
         """Names of the parameters that say where features are."""
         return ("labels",)
@@ -132,13 +140,20 @@ class Plants(Seen):
     def _features(self) -> tuple[LabelFeatures, ...]:
         raise RecipeError(f"the recipe {self.name!r} lacks the method _features")
 
-    def _labelled(self, source: str | None, kind: LabelClass, size: float) -> tuple[LabelFeatures, ...]:
-        """The features of a source: of one kind, unless `column` says it."""
+    def _of_labels(self, kind: LabelClass, size: float) -> tuple[LabelFeatures, ...]:
+        """The features of `labels`: of one kind, unless `column` says it."""
+        if self.labels is None or self.column is None:
+            return self._of_kind(self.labels, self.layer, kind, size)
+        codes = recode("codes", self.codes, self.classes)
+        return (LabelFeatures(self.labels, None, self.column, codes, size, self.layer, self.id_column),)
+
+    def _of_kind(
+        self, source: str | None, layer: str | None, kind: LabelClass, size: float
+    ) -> tuple[LabelFeatures, ...]:
+        """The features of a source, if there is one, all of one kind."""
         if source is None:
             return ()
-        code = None if self.column else kind.code
-        codes = recode("codes", self.codes, self.classes)
-        return (LabelFeatures(source, code=code, column=self.column, codes=codes, size=size, layer=self.layer),)
+        return (LabelFeatures(source, kind.code, size=size, layer=layer, id_column=self.id_column),)
 
     def _mask_codes(self) -> dict[int, int]:
         if not self.mask_classes:
@@ -171,7 +186,7 @@ class Solar(Plants):
         check_positive("plant_size", self.plant_size, "the side in metres of the square that a point stands for")
 
     def _features(self) -> tuple[LabelFeatures, ...]:
-        return self._labelled(self.labels, SOLAR, self.plant_size)
+        return self._of_labels(SOLAR, self.plant_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,7 +215,7 @@ class Wind(Plants):
         return PLANT if self.mask else None
 
     def _features(self) -> tuple[LabelFeatures, ...]:
-        return self._labelled(self.labels, TURBINE, self.turbine_size)
+        return self._of_labels(TURBINE, self.turbine_size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,6 +227,8 @@ class PowerPlants(Plants):
     Attributes:
         solar_labels: Solar plants: a vector file, or the id of a table asset.
         wind_labels: Wind turbines: a vector file, or the id of a table asset.
+        solar_layer: Layer of `solar_labels`, where it is a file with several.
+        wind_layer: Layer of `wind_labels`, where it is a file with several.
         plant_size: Side in metres of the square that a point of `solar_labels` stands for.
         turbine_size: Side in metres of the square that a point of `wind_labels` or `labels` stands for.
     """
@@ -221,6 +238,8 @@ class PowerPlants(Plants):
 
     solar_labels: str | None = None
     wind_labels: str | None = None
+    solar_layer: str | None = None
+    wind_layer: str | None = None
     plant_size: float = PLANT_SIZE
     turbine_size: float = TURBINE_SIZE
 
@@ -229,6 +248,8 @@ class PowerPlants(Plants):
         meaning = "the side in metres of the square that a point stands for"
         check_positive("plant_size", self.plant_size, meaning)
         check_positive("turbine_size", self.turbine_size, meaning)
+        self._check_needed("solar_layer", "solar_labels")
+        self._check_needed("wind_layer", "wind_labels")
         if self.labels and (self.solar_labels or self.wind_labels):
             raise RecipeError(
                 f"parameter labels={self.labels!r} is one source of all plants: leave out solar_labels and wind_labels, or it"
@@ -244,7 +265,7 @@ class PowerPlants(Plants):
 
     def _features(self) -> tuple[LabelFeatures, ...]:
         return (
-            *self._labelled(self.solar_labels, SOLAR, self.plant_size),
-            *self._labelled(self.wind_labels, TURBINE, self.turbine_size),
-            *self._labelled(self.labels, SOLAR, self.turbine_size),
+            *self._of_kind(self.solar_labels, self.solar_layer, SOLAR, self.plant_size),
+            *self._of_kind(self.wind_labels, self.wind_layer, TURBINE, self.turbine_size),
+            *self._of_labels(SOLAR, self.turbine_size),
         )

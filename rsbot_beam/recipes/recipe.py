@@ -176,13 +176,14 @@ class Recipe:
 
     def layout(self, period: Period) -> Layout:
         """Bands and shapes of this recipe's patches."""
+        features = self.features(period)
         return Layout(
             self.bands,
             self.steps(period),
             self.static_bands,
             self.label_band,
             self.classes,
-            painted=self.label_band is not None and bool(self.features(period)),
+            painted=self.label_band is not None and bool(features),
             objects=self.detects,
         )
 

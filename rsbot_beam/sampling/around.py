@@ -9,7 +9,7 @@ import numpy as np
 
 from rsbot_beam.geometry import Cover, TileKey
 from rsbot_beam.geometry.crs import LONLAT, transformer
-from rsbot_beam.sampling.ground import Ground
+from rsbot_beam.sampling.ground import Ground, geocentric
 from rsbot_beam.sampling.occupied import Occupied
 from rsbot_beam.sampling.placing import Accept, centres_in_region, pixels_at, tiles_centred
 from rsbot_beam.sampling.seeds import hashed_uniforms
@@ -70,9 +70,14 @@ def tiles_around(
         batch = order[start : start + _BATCH]
         keys, usable = _candidates(cover, lonlat[batch], draws[batch, 1 : 1 + 2 * SHIFTS], shift, accept)
         ground = Ground.of(keys)
-        for n, place in enumerate(lonlat[batch].tolist()):
-            tries = [t for t in range(n * (SHIFTS + 1), (n + 1) * (SHIFTS + 1)) if usable[t]]
-            yield _take(ground, tries, place, occupied)
+        points = geocentric(*lonlat[batch].T).tolist()
+        for n, (place, point) in enumerate(zip(lonlat[batch].tolist(), points, strict=True)):
+            if any(sees(key, *place) for key in occupied.near(point)):
+                yield Outcome.SEEN, None
+            else:
+                tries = range(n * (SHIFTS + 1), (n + 1) * (SHIFTS + 1))
+                taken = next((keys[t] for t in tries if usable[t] and occupied.take(ground, t)), None)
+                yield Outcome.CROWDED if taken is None else Outcome.TILE, taken
 
 
 def _candidates(
@@ -91,15 +96,6 @@ def _candidates(
     if accept is not None:
         usable[usable] = accept([key for key, good in zip(keys, usable, strict=True) if good])
     return keys, usable
-
-
-def _take(
-    ground: Ground, tries: list[int], place: tuple[float, float], occupied: Occupied
-) -> tuple[Outcome, TileKey | None]:
-    if any(sees(key, *place) for key in occupied.near(*place)):
-        return Outcome.SEEN, None
-    taken = next((ground.keys[index] for index in tries if occupied.take(ground, index)), None)
-    return (Outcome.CROWDED, None) if taken is None else (Outcome.TILE, taken)
 
 
 def sees(key: TileKey, lon: float, lat: float) -> bool:

@@ -37,7 +37,8 @@ def feature_samples(
 
     Args:
         cover: The region and the grid; tiles are on its pixel grid, not on its tile grid.
-        places: All features in the region and around it, as `FeatureIndex.places` lists them: background tiles keep clear of their bboxes.
+        places: All features in the region and around it (`FeatureIndex.places`): background tiles keep clear of their
+            bboxes.
         settings: `count` (tiles around features at most; None: no limit), `background`, `hard`, `shift`, `overlap` and
             `seed` count.
         hard_places: (n, 2) longitude and latitude in degrees of places that look like features.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rsbot_beam.geometry import TileKey
-from rsbot_beam.sampling.ground import Ground, geocentric, overlap_on_grid, overlapping
+from rsbot_beam.sampling.ground import Ground, overlap_on_grid, overlapping
 
 _SMALLEST_CELL = 10.0
 """Metres a side of the cells that tiles are looked up by, at least; any size is right, the tiles' own is fast."""
@@ -76,12 +76,9 @@ class Occupied:
             self._cells[cell].append(tile)
         return True
 
-    def near(self, lon: float, lat: float) -> list[TileKey]:
-        """Returns the tiles among which are all that hold a point, given in degrees."""
-        if not self._cells:
-            return []
-        point = geocentric(np.array([lon]), np.array([lat]))[0].tolist()
-        found = self._cells.get(self._cells_of(point, 0.0)[0], ())
+    def near(self, point: list[float]) -> list[TileKey]:
+        """Returns the tiles among which are all that hold a point, given in Earth-centred coordinates in metres."""
+        found = self._cells.get(self._cells_of(point, 0.0)[0], ()) if self._cells else ()
         return [tile.key for tile in found if math.dist(point, tile.centre) <= tile.outer]
 
     def _fits(self, tile: _Tile, cells: list[_Cell]) -> bool:

@@ -20,9 +20,9 @@ from rsbot_beam.sampling.seeds import UniformStream
 from rsbot_beam.sampling.selection import Selection, Shortfall, only_short
 from rsbot_beam.sampling.settings import SamplingSettings
 
-_LEAST_PATIENCE, _PATIENCE = 1000, 20
+_LEAST_PATIENCE, _PATIENCE = 1000, 10
 """Draws in a row that found no room, at least and for each tile found, after which a region counts as full: by the rule
-of three the room that is left is then, with 95 % confidence, less than 3 / (20 tiles) of the region's area. Tiles at
+of three the room that is left is then, with 95 % confidence, less than 3 / (10 tiles) of the region's area. Tiles at
 random fill about 56 % of the ground until none fits (Brosilow, Ziff and Vigil, Phys. Rev. A 43, 631, 1991)."""
 
 _BATCHES = (64, 8192)
@@ -107,21 +107,24 @@ def draw_tiles(
     found: list[TileKey] = []
     misses = 0
     for ground, usable in _batches(cover, count, draw, accept):
-        for index, good in enumerate(usable):
+        # Numbers of usable tiles among the drawn ones; -1 for a drawn one that is none.
+        for index in np.where(usable, np.cumsum(usable) - 1, -1).tolist():
             if len(found) >= count or misses > max(_LEAST_PATIENCE, _PATIENCE * len(found)):
                 return found
-            taken = good and occupied.take(ground, index)
-            misses = 0 if taken else misses + 1
-            if taken:
+            if index >= 0 and occupied.take(ground, index):
                 found.append(ground.keys[index])
+                misses = 0
+            else:
+                misses += 1
     return found
 
 
-def _batches(cover: Cover, count: int, draw: AreaDraw, accept: Accept | None) -> Iterator[tuple[Ground, list[bool]]]:
+def _batches(cover: Cover, count: int, draw: AreaDraw, accept: Accept | None) -> Iterator[tuple[Ground, np.ndarray]]:
+    """Yields the ground of drawn tiles that may be taken, and which of all drawn ones these are, (n,) bool."""
     size = int(np.clip(2 * count, *_BATCHES))
     while True:
         keys = tiles_centred(cover.grid, pixels_at(cover.grid, *draw.take(size)))
         usable = centres_in_region(cover, keys)
         if accept is not None and usable.any():
             usable[usable] = accept([key for key, good in zip(keys, usable, strict=True) if good])
-        yield Ground.of(keys), usable.tolist()
+        yield Ground.of([key for key, good in zip(keys, usable, strict=True) if good]), usable

@@ -26,7 +26,7 @@ from pipelines.earth_process import running_earth
 from rsbot_beam.data.period import Period
 from rsbot_beam.earthengine import Endpoint
 from rsbot_beam.earthengine import asset_requests as requests_of
-from rsbot_beam.earthengine.asset_checks import AssetChecks, check_resolution
+from rsbot_beam.earthengine.asset_checks import AssetChecks, check_resolution, wrong_kind
 from rsbot_beam.earthengine.asset_contents import AssetQuery, names_of
 from rsbot_beam.earthengine.asset_graph import loaded_assets
 from rsbot_beam.earthengine.asset_inputs import input_questions, judge_inputs
@@ -82,6 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "red.tif", np.full((1, 100, 100), 7, np.uint16))
     write(folder / "both.tif", np.full((2, 100, 100), 7, np.uint16))
     table(folder / "plants.geojson", [(10.05, 45.05), (10.06, 45.06)])
+    table(folder / "no_plants.geojson", [])
     reds = [
         {"index": f"r{i}", "file": "red.tif", "bands": ["red"], "time_start": f"2022-06-{i:02d}T00:00:00Z"}
         for i in range(1, 9)
@@ -94,6 +95,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "void": {"type": "IMAGE", "file": "void.tif", "bands": ["code"]},
         "series": {"type": "IMAGE_COLLECTION", "images": [*reds, both]},
         "yearly": {"type": "IMAGE_COLLECTION", "images": [year]},
+        "undated": {"type": "IMAGE_COLLECTION", "images": [{"index": "u", "file": "label.tif", "bands": ["code"]}]},
+        "no_plants": {"type": "TABLE", "file": "no_plants.geojson"},
         "nothing": {"type": "IMAGE_COLLECTION", "images": []},
         "plants": {"type": "TABLE", "file": "plants.geojson"},
     }
@@ -195,6 +198,10 @@ def problems_of(*queries: AssetQuery, **more: Any) -> list[Problem]:
     return check(*queries, **more).problems
 
 
+def codes_of(problems: list[Problem]) -> list[str]:
+    return [problem.code for problem in problems]
+
+
 def only(problems: list[Problem]) -> Problem:
     assert len(problems) == 1, problems
     return problems[0]
@@ -211,10 +218,9 @@ class TestAssets:
         assert checks.problems == []
         assert gate.computed() == 2  # One more looks for `nir` beyond the first images of the series.
         assert len(gate.asked) == 2 + 3
-        assert {name.removeprefix(ROOT): round(scale, 2) for name, scale in checks.scales().items()} == {
-            "label": 111.32,
-            "series": 111.32,
-        }
+        assert [round(content.scale, 2) for content in checks.contents.values()] == [111.32, 111.32, 0]
+        assert checks.judge_resolution(NATIVE) == []
+        assert codes_of(checks.judge_resolution(10.0)) == ["resolution-fine"]
 
     def test_nothing_to_ask_is_not_asked(self, gate: Gate) -> None:
         assert problems_of() == []
@@ -277,13 +283,7 @@ class TestAssets:
         assert (problem.severity, problem.code) == ("error", "asset-kind")
         assert words in problem.text
 
-    def test_a_folder_is_none_of_the_kinds(self, gate: Gate) -> None:
-        def folder_(path: str, body: str) -> None:
-            return None
-
-        gate.behave = folder_
-        from rsbot_beam.earthengine.asset_checks import wrong_kind
-
+    def test_a_folder_is_none_of_the_kinds(self) -> None:
         found = wrong_kind(IMAGE, {"type": "FOLDER"})
         assert (
             found is not None and "is a folder, and the recipe takes it for an image: name another asset" in found.text
@@ -351,7 +351,7 @@ class TestPlacesAndTimes:
         assert "its pixels will all be masked there" in problem.text
 
     def test_an_empty_collection(self, gate: Gate) -> None:
-        problem = only(problems_of(AssetQuery(ROOT + "nothing", "IMAGE_COLLECTION", dated=True)))
+        problem = only(problems_of(AssetQuery(ROOT + "nothing", "IMAGE_COLLECTION", ("red",), dated=True)))
         assert (problem.severity, problem.code) == ("error", "asset-empty")
         assert f"'{ROOT}nothing' is empty" in problem.text
 
@@ -363,13 +363,12 @@ class TestPlacesAndTimes:
         )
 
     def test_an_empty_table(self, gate: Gate) -> None:
-        # No vector file without features tells its columns; so what the server finds is emptied on the way.
-        gate.behave = lambda path, body: None
-        checks = AssetChecks([PLANTS], boxes(read_region(PLACE)), SUMMER, "the region")
-        checks.look_up(soon())
-        checks.judge({f"asset {PLANTS.id}": Answer({"here": 0, "names": []})})
-        checks.explain({f"reason {PLANTS.id}": Answer({"any": 0, "centres": []}), f"names {PLANTS.id}": Answer([])})
-        assert [problem.code for problem in checks.problems] == ["column-missing", "asset-empty"]
+        problem = only(problems_of(AssetQuery(ROOT + "no_plants", "TABLE", ("kind",))))
+        assert (problem.severity, problem.code) == ("error", "asset-empty")
+
+    def test_images_without_a_date(self, gate: Gate) -> None:
+        problem = only(problems_of(AssetQuery(ROOT + "undated", "IMAGE_COLLECTION", ("code",), dated=True)))
+        assert problem.code == "no-image" and "its images there have no date (system:time_start)" in problem.text
 
 
 class TestWhatIsNotAnswered:
@@ -461,6 +460,11 @@ class TestFailures:
 
     def test_an_error_of_the_client_itself_is_a_wrong_question(self) -> None:
         assert requests_of.failure_of(ee.EEException("Invalid argument")).kind == "refused"
+
+    def test_after_the_deadline_nothing_is_asked(self) -> None:
+        called: list[int] = []
+        answer = ask({"it": lambda: called.append(1)}, Deadline.after(0))["it"]
+        assert answer.failure is not None and answer.failure.kind == "unanswered" and not called
 
     def test_all_are_called_at_the_same_time(self) -> None:
         barrier = threading.Barrier(8, timeout=5)
@@ -639,6 +643,10 @@ class TestResolution:
         problem = only(check_resolution({"fine": 10.0}, 1))
         assert (problem.severity, problem.code) == ("warning", "resolution-fine")
         assert "pixels of 1 m, and those of 'fine' have 10 m: each is fetched about 100 times" in problem.text
+
+    def test_an_asset_of_which_nothing_is_known_might_be_finer(self) -> None:
+        assert check_resolution({"fine": 10.0}, 1, complete=False) == []
+        assert codes_of(check_resolution({"fine": 10.0}, 100, complete=False)) == ["resolution-coarse"]
 
     def test_of_tables_alone(self) -> None:
         assert check_resolution({}, 10) == []

@@ -39,9 +39,7 @@ def write_chips(folder: Path) -> None:
     def write(name: str, array: np.ndarray, nodata: int | None = None) -> None:
         count, height, width = array.shape
         profile = {"driver": "GTiff", "dtype": "uint8", "count": count, "height": height, "width": width}
-        with rasterio.open(
-            folder / name, "w", crs="EPSG:32615", transform=CHIP, nodata=nodata, **profile
-        ) as file:
+        with rasterio.open(folder / name, "w", crs="EPSG:32615", transform=CHIP, nodata=nodata, **profile) as file:
             file.write(array)
             file.descriptions = [f"b{number}" for number in range(1, count + 1)]
 

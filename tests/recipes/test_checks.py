@@ -159,11 +159,23 @@ class TestGoodRecipes:
         assert set(codes(problems)) <= {"classes-unseen"}
 
     @pytest.mark.parametrize("region", ["-125,25,-66,49", "-180,-60,180,75", "170,-50,-170,-30"])
-    def test_regions_of_any_size_end_in_seconds(self, check: Callable[..., list[Problem]], region: str) -> None:
+    def test_regions_of_any_size_end_in_time(self, check: Callable[..., list[Problem]], region: str) -> None:
         start = time.monotonic()
-        problems = check(load_recipe("crops"), region, pixels=10_000)
-        assert time.monotonic() - start < 20
+        problems = check(load_recipe("crops"), region, pixels=2_000, seconds=10)
+        assert time.monotonic() - start < 12
         assert "error" not in {problem.severity for problem in problems}
+
+    def test_what_takes_too_long_is_not_waited_for(self, check: Callable[..., list[Problem]], earth: str) -> None:
+        slow = urllib.request.Request(earth + "/_local/faults", json.dumps({"latency": "4"}).encode())
+        urllib.request.urlopen(slow).close()
+        try:
+            start = time.monotonic()
+            found = check(Made(), seconds=1.5)
+            assert time.monotonic() - start < 3
+        finally:
+            urllib.request.urlopen(urllib.request.Request(earth + "/_local/faults", b"{}")).close()
+        assert {problem.severity for problem in found} == {"warning"}
+        assert codes(found) == ["not-checked"] * 3
 
 
 class TestAllAtOnce:
@@ -229,6 +241,33 @@ class TestLabels:
         found = check(Made(label_read="crops"))
         assert codes(found) == ["band-missing", "label-refused"]
         assert "has no band 'crops'" in found[0].text
+
+    def test_a_year_without_a_map_names_the_years_that_have_one(self, check: Callable[..., list[Problem]]) -> None:
+        @dataclass(frozen=True, kw_only=True)
+        class OfYear(Made):
+            @property
+            def assets(self) -> tuple[Asset, ...]:
+                return (Asset(S2, ("B4", "B8"), dated=True), Asset(CDL, ("cropland",)))
+
+            def label(self, region: Any, period: Period) -> Any:
+                import ee
+
+                maps = ee.ImageCollection(CDL).filterDate(str(period.start), str(period.end))
+                return maps.mosaic().select(["cropland"])
+
+        @dataclass(frozen=True, kw_only=True)
+        class First(OfYear):
+            def label(self, region: Any, period: Period) -> Any:
+                import ee
+
+                maps = ee.ImageCollection(CDL).filterDate(str(period.start), str(period.end))
+                return maps.first().select(["cropland"])
+
+        for recipe in (OfYear(), First()):
+            found = check(recipe, period=Period.year(2026))
+            assert codes(found) == ["no-image"]
+            assert f"the label 'cropland' has no image over the region '{IOWA}' and its period" in found[0].text
+            assert f"'{CDL}' has images there from 2008-01-01 to 2025-01-01: choose a year" in found[0].text
 
     def test_a_region_that_fills_little_of_its_box(self, check: Callable[..., list[Problem]], tmp_path: Path) -> None:
         # A triangle west of the diagonal: class 4, in the east, is in its bounding box only.

@@ -69,7 +69,9 @@ def test_facts_follow_from_parameters() -> None:
     assert plain.label_band.dtype == "uint8"
     assert len(plain.classes) == 13
     assert plain.layout(period).painted is False
-    rich = Crops(optical=("B8A", "B2"), sentinel1=True, terrain=True, interval="10 days", labels="eucropmap", grouped=False)
+    rich = Crops(
+        optical=("B8A", "B2"), sentinel1=True, terrain=True, interval="10 days", labels="eucropmap", grouped=False
+    )
     layout = rich.layout(period)
     assert layout.steps == 37
     assert [band.name for band in layout.inputs] == ["B8A", "B2", "VV", "VH", "elevation", "slope"]
@@ -88,7 +90,9 @@ def test_facts_follow_from_parameters() -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "groups"), [("cdl", 13), ("eucropmap", 11), ("aafc", 10), ("worldcover", 11)], ids=lambda value: str(value)
+    ("labels", "groups"),
+    [("cdl", 13), ("eucropmap", 11), ("aafc", 10), ("worldcover", 11)],
+    ids=lambda value: str(value),
 )
 def test_only_groups_that_a_map_has_are_its_classes(labels: str, groups: int) -> None:
     assert len(Crops(labels=labels).classes) == groups
@@ -135,7 +139,10 @@ def test_fields_without_a_table_of_codes(settings: dict[str, str], dtype: str, c
         ({"optical": "B2,B10"}, "COPERNICUS/S2_SR_HARMONIZED has no band 'B10'; it has B1, B2"),
         ({"optical": ""}, "optical is empty"),
         ({"interval": "fortnight"}, "interval='fortnight' is not an interval"),
-        ({"labels": "cld"}, r"labels='cld' is not one of cdl, eucropmap, aafc, worldcover, a vector file, .*mean cdl\?"),
+        (
+            {"labels": "cld"},
+            r"labels='cld' is not one of cdl, eucropmap, aafc, worldcover, a vector file, .*mean cdl\?",
+        ),
         ({"confidence": "101"}, "confidence=101 is not within"),
         ({"confidence": "50", "labels": "aafc"}, "confidence=50 is about the Cropland Data Layer, but labels='aafc'"),
         ({"column": "crop"}, "column='crop' is about polygons of fields, but labels='cdl' is a map"),
@@ -143,6 +150,7 @@ def test_fields_without_a_table_of_codes(settings: dict[str, str], dtype: str, c
         ({"labels": "f.gpkg", "column": "c", "codes": "a"}, "'a' is not VALUE:CODE"),
         ({"sentinel1": "yes"}, "sentinel1='yes' is not one of true, false"),
         ({"label_year": "last"}, "label_year='last' is not a whole number"),
+        ({"label_year": "2020", "labels": "worldcover"}, "label_year=2020 is about a map of each year"),
         ({"lables": "cdl"}, r"no parameter 'lables'; did you mean 'labels'\?"),
     ],
 )
@@ -285,7 +293,11 @@ def test_pixels_of_little_confidence_are_unlabelled(fetch_patch: FetchPatch, wor
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ("period", "label_year", "year"),
-    [("2022-09-01/2023-08-01", None, 2023), ("2022-12-01/2023-01-01", None, 2022), ("2023-06-01/2023-07-01", 2019, 2019)],
+    [
+        ("2022-09-01/2023-08-01", None, 2023),
+        ("2022-12-01/2023-01-01", None, 2022),
+        ("2023-06-01/2023-07-01", 2019, 2019),
+    ],
 )
 def test_the_map_is_that_of_the_harvest(
     fetch_patch: FetchPatch, world: World, period: str, label_year: int | None, year: int

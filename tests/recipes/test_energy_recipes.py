@@ -68,6 +68,16 @@ def test_both_from_two_sources() -> None:
     assert PowerPlants(wind_labels="t.geojson").features(YEAR) == (LabelFeatures("t.geojson", 2, size=TURBINE_SIZE),)
 
 
+def test_both_from_two_layers_of_a_file() -> None:
+    recipe = PowerPlants(
+        solar_labels="de.gpkg", wind_labels="de.gpkg", solar_layer="pv", wind_layer="turbines", id_column="name"
+    )
+    assert [(item.source, item.layer, item.id_column) for item in recipe.features(YEAR)] == [
+        ("de.gpkg", "pv", "name"),
+        ("de.gpkg", "turbines", "name"),
+    ]
+
+
 def test_both_from_one_source() -> None:
     settings = {"labels": "wri.geojson", "column": "fuel", "codes": "Solar:1,Wind:2,*:0"}
     (features,) = load_recipe("power_plants", settings).features(YEAR)
@@ -85,11 +95,14 @@ def test_a_mask_is_a_label_image_and_no_features() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "parameters"), [("solar", "labels"), ("wind", "labels"), ("power_plants", "solar_labels or wind_labels or labels")]
+    ("name", "parameters"),
+    [("solar", "labels"), ("wind", "labels"), ("power_plants", "solar_labels or wind_labels or labels")],
 )
 def test_without_labels_it_says_what_is_lacking(name: str, parameters: str) -> None:
     recipe = load_recipe(name)
-    with pytest.raises(RecipeError, match=f"'{name}' has no labels: set {parameters} to a vector file .*table asset, or mask"):
+    with pytest.raises(
+        RecipeError, match=f"'{name}' has no labels: set {parameters} to a vector file .*table asset, or mask"
+    ):
         recipe.layout(YEAR)
 
 
@@ -150,11 +163,17 @@ def test_bands_follow_the_imagery(settings: dict[str, str], bands: list[str], as
         ("solar", {"mask_band": "b1"}, "mask_band='b1' needs mask"),
         ("solar", {"mask": "a/b", "mask_classes": "x:1"}, "mask_classes: 'x' is no value of a mask"),
         ("solar", {"mask": "a/b", "mask_classes": "3:3"}, "mask_classes has codes of no class"),
+        ("solar", {"mask": "a/b", "layer": "pv"}, "layer='pv' needs labels"),
+        ("power_plants", {"wind_labels": "b", "solar_layer": "pv"}, "solar_layer='pv' needs solar_labels"),
         ("solar", {"plant_size": "0"}, "plant_size=0.0 must be a positive number"),
         ("wind", {"turbine_size": "nan"}, "turbine_size=nan must be a positive number"),
         ("wind", {"turbine_size": "big"}, "turbine_size='big' is not a number"),
         ("power_plants", {"labels": "a.gpkg"}, "labels='a.gpkg' and column=None go together"),
-        ("power_plants", {"labels": "a", "column": "c", "codes": "s:1", "wind_labels": "b"}, "one source of all plants"),
+        (
+            "power_plants",
+            {"labels": "a", "column": "c", "codes": "s:1", "wind_labels": "b"},
+            "one source of all plants",
+        ),
         ("power_plants", {"mask": "a/b", "wind_labels": "b"}, "mask='a/b' and wind_labels='b' both"),
         ("wind", {"resolution": "-1"}, "`resolution` is -1.0"),
     ],
@@ -222,7 +241,7 @@ ROWS = np.broadcast_to(np.arange(64)[:, None], (64, 64))
         ("chip", "2023", "median", 0),
         ("chips", "2014", "median", 5),
         ("chips", "2014", "max", 10),
-        ("chips", "2014", "mosaic", 10),
+        ("chips", "2014", "mosaic", 0),
         ("chips", "2020", "median", 10),
         ("dated", "2014", "p50", 0),
     ],
@@ -271,7 +290,12 @@ def test_a_mask_of_one_s_own(world_endpoint: Endpoint, asset: str) -> None:
     ],
 )
 def test_assets_that_do_not_fit(world_endpoint: Endpoint, settings: dict[str, str], complaint: str) -> None:
-    fitting = {"imagery": "projects/own/assets/chip", "mask": "projects/own/assets/mask", "optical": "b1", "dtype": "uint8"}
+    fitting = {
+        "imagery": "projects/own/assets/chip",
+        "mask": "projects/own/assets/mask",
+        "optical": "b1",
+        "dtype": "uint8",
+    }
     with pytest.raises(RecipeError, match=complaint):
         own_pixels(world_endpoint, load_recipe("solar", fitting | settings), "2023")
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from rsbot_beam import recipes
 from rsbot_beam.data.bands import Band
 from rsbot_beam.data.period import Period
 from rsbot_beam.errors import RecipeError
-from rsbot_beam.recipes import BUILT_IN, Preprocessing, Recipe, load_recipe
+from rsbot_beam.recipes import BUILT_IN, Asset, Preprocessing, Recipe, load_recipe
 
 GOOD = """\
 from __future__ import annotations
@@ -73,10 +74,31 @@ def test_built_in_recipes_are_whole(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
     assert recipe.description
-    assert recipe.layout(Period.year(2023)).all_bands
+    assert recipe.bands
+    assert recipe.example.startswith("--")
     codes = [item.code for item in recipe.classes]
     assert len(codes) == len(set(codes))
     assert all(re.fullmatch("#[0-9a-f]{6}", item.colour) for item in recipe.classes)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_terms_of_every_asset_are_stated(name: str) -> None:
+    assets = load_recipe(name).assets
+    assert assets
+    assert all(asset.licence and asset.title and asset.bands and asset.resolution > 0 for asset in assets)
+
+
+@pytest.mark.parametrize(("module", "attribute"), BUILT_IN.values())
+def test_classes_of_built_in_recipes_are_at_hand(module: str, attribute: str) -> None:
+    kind = getattr(recipes, attribute)
+    assert (kind.__module__, kind.__name__) == (module, attribute)
+    assert attribute in dir(recipes)
+    assert issubclass(kind, Recipe)
+
+
+def test_what_the_package_does_not_have() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'Corps'"):
+        recipes.Corps  # noqa: B018
 
 
 def test_an_unknown_recipe_and_the_nearest() -> None:
@@ -166,6 +188,12 @@ def test_no_recipe_in_the_file(tmp_path: Path, definition: str, found: str) -> N
         ("    def label(", "    def lable(", "`label` and `label_band` go together"),
         ('(LabelClass(1, "one"),)', '{1: "one"}', "`classes` must be a tuple"),
         ('(LabelClass(1, "one"),)', '(LabelClass(1, "one"))', "`classes` must be a tuple"),
+        (
+            "def label(",
+            "def features(self, period):\n        return 3\n\n    label = 4\n\n    def l(",
+            "`label` must be a me",
+        ),
+        ("    flag: bool", '    assets: ClassVar = ("COPERNICUS/S2",)\n    flag: bool', "`assets` must be a tuple"),
         ("flag: bool", 'static_bands: ClassVar = Band("h", "int16")\n    flag: bool', "`static_bands` must be a tuple"),
         ("recipe = Mine()", "recipe = Mine(resolution=0)", "`resolution` is 0: it must be a positive number"),
         ("recipe = Mine()", "recipe = Mine(resolution='10')", "`resolution` is '10': it must be a positive number"),
@@ -174,6 +202,32 @@ def test_no_recipe_in_the_file(tmp_path: Path, definition: str, found: str) -> N
 def test_what_a_recipe_lacks(tmp_path: Path, old: str, new: str, complaint: str) -> None:
     with pytest.raises(RecipeError, match=rf"my_recipe.py:\d+ \(Mine\) is incomplete: .*{complaint}"):
         load_recipe(changed(tmp_path, (old, new)))
+
+
+@pytest.mark.parametrize("band", ['Band("y", "uint8")', "None"])
+def test_features_need_no_label_image(tmp_path: Path, band: str) -> None:
+    path = changed(
+        tmp_path,
+        ('Band("y", "uint8")', band),
+        ("def label(self, region, period):", "def features(self, period):"),
+        ("        return None\n\n\nrecipe", "        return (LabelFeatures('plants.gpkg'),)\n\n\nrecipe"),
+        ("from rsbot_beam import", "from rsbot_beam.data.label_features import LabelFeatures\nfrom rsbot_beam import"),
+    )
+    layout = load_recipe(path).layout(Period.year(2023))
+    assert layout.painted is (layout.label is not None) is (band != "None")
+    assert layout.objects is False
+
+
+def test_defaults_of_what_a_recipe_may_say() -> None:
+    period = Period.year(2023)
+    recipe = load_recipe("landcover")
+    assert (recipe.detects, recipe.static_bands, recipe.steps(period), recipe.features(period)) == (False, (), 0, ())
+    layout = recipe.layout(period)
+    assert (layout.painted, layout.objects) == (False, False)
+    nothing = Recipe()
+    assert (nothing.bands, nothing.classes, nothing.assets, nothing.label_band) == ((), (), (), None)
+    assert nothing.stratum(None, period) is None  # type: ignore[arg-type]
+    assert Asset("a/b").kind == "IMAGE_COLLECTION"
 
 
 def test_everything_that_is_lacking_is_said_at_once(tmp_path: Path) -> None:
@@ -194,6 +248,7 @@ def test_everything_that_is_lacking_is_said_at_once(tmp_path: Path) -> None:
         ("mode", "slow", "slow"),
         ("level", "2", 2),
         ("months", "1,2,12", (1, 2, 12)),
+        ("months", "1, 2", (1, 2)),
         ("months", "", ()),
         ("maybe", "5", 5),
         ("maybe", "None", None),
@@ -207,19 +262,19 @@ def test_parameters_from_text(tmp_path: Path, name: str, text: str, value: objec
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("name", "text", "expected"),
     [
-        ("flag", "yes"),
-        ("number", "1.5"),
-        ("share", "x"),
-        ("mode", "quick"),
-        ("level", "3"),
-        ("months", "1,x"),
-        ("maybe", "x"),
+        ("flag", "yes", "one of true, false"),
+        ("number", "1.5", "a whole number"),
+        ("share", "x", "a number"),
+        ("mode", "quick", "one of fast, slow"),
+        ("level", "3", "one of 1, 2"),
+        ("months", "1,x", "a whole number"),
+        ("maybe", "x", "a whole number"),
     ],
 )
-def test_text_that_does_not_fit(tmp_path: Path, name: str, text: str) -> None:
-    with pytest.raises(RecipeError, match=rf"parameter {name}=.* is not "):
+def test_text_that_does_not_fit(tmp_path: Path, name: str, text: str, expected: str) -> None:
+    with pytest.raises(RecipeError, match=rf"parameter {name}=.* is not {expected}$"):
         load_recipe(written(tmp_path, GOOD), {name: text})
 
 

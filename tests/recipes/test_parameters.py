@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
 import json
 import pickle
 
@@ -133,7 +134,7 @@ def test_steps_follow_each_other_and_fill_the_period(start: datetime.date, days:
     period = Period(start, start + datetime.timedelta(days=days))
     pieces = cut(period, f"{count} {unit}")
     assert (pieces[0].start, pieces[-1].end) == (period.start, period.end)
-    assert all(a.end == b.start for a, b in zip(pieces, pieces[1:], strict=False))
+    assert all(a.end == b.start for a, b in itertools.pairwise(pieces))
 
 
 def test_codes_and_their_classes() -> None:

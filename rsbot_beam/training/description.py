@@ -1,0 +1,102 @@
+"""The content of `model.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from rsbot_beam.data.bands import Layout
+from rsbot_beam.models.definition import ModelDefinition
+from rsbot_beam.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from rsbot_beam.models.receptive_field import ReceptiveField
+    from rsbot_beam.training.checkpoints import TrainingState
+    from rsbot_beam.training.tasks import TrainingTask
+
+PACKAGES = ("rsbot-beam", "tensorflow", "keras", "tensorflow-transform", "numpy")
+
+
+def dataset_fingerprint(content: Mapping[str, Any]) -> str:
+    """Changes with the pixels, the preprocessing and the partitions of a dataset; not with where it lies.
+
+    Args:
+        content: Of `dataset.json`.
+    """
+    told = {name: content.get(name) for name in ("raw", "layout", "preprocessing", "split", "splits", "features")}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def manifest(config: TrainConfig, definition: ModelDefinition, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run that continues a training must have in common with it."""
+    return {
+        "model": {"name": definition.name, "parameters": definition.parameters()},
+        "training": config.comparable(),
+        "dataset": dataset_fingerprint(content),
+    }
+
+
+def describe_model(
+    config: TrainConfig, task: TrainingTask, content: Mapping[str, Any], field: ReceptiveField, state: TrainingState
+) -> dict[str, Any]:
+    """All that somebody needs who has the model and nothing else.
+
+    Args:
+        config: The training.
+        task: What was learned.
+        content: Of `dataset.json`.
+        field: What a prediction depends on.
+        state: How the training went.
+    """
+    definition, best = task.definition, state.best_epoch
+    return {
+        "task": definition.task,
+        "model": {"name": definition.name, "source": config.model, "parameters": definition.parameters()},
+        "recipe": content["recipe"],
+        "layout": content["layout"],
+        "classes": _classes(task, content),
+        "grid": content["grid"],
+        "period": content["period"],
+        "preprocessing": content["preprocessing"],
+        "receptive_field": asdict(field),
+        # Where all pixels of a patch have a say, half a patch: no seam is farther than that from its edge.
+        "overlap": content["grid"]["patch_size"] // 2 if field.overlap is None else field.overlap,
+        "training": {
+            **config.comparable(),
+            "epochs_done": state.epochs,
+            "best_epoch": best + 1,
+            "class_weights_used": dict(zip(map(str, task.index.codes), task.weights, strict=False)),
+            "dataset": {
+                "path": config.dataset,
+                "fingerprint": dataset_fingerprint(content),
+                "region": content["region"],
+                "splits": content["splits"],
+            },
+        },
+        "scores": {name: values[best] for name, values in state.history.items()},
+        "versions": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def _classes(task: TrainingTask, content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """In the order of the model's outputs."""
+    known = {item["code"]: item for item in content["layout"]["classes"]}
+    return [dict(known[code]) for code in task.index.codes]
+
+
+def layout_of(content: Mapping[str, Any]) -> Layout:
+    """The layout of a dataset or a model."""
+    from rsbot_beam.data.manifest import layout_from_dict
+
+    return layout_from_dict(content["layout"])
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,133 @@
+"""What is particular to a task: the labels a model learns, its losses, and what is watched while it learns."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from rsbot_beam.data.bands import Layout
+from rsbot_beam.errors import DatasetError
+from rsbot_beam.models.classes import UNLABELLED, ClassIndex, Weighting, class_weights
+from rsbot_beam.models.definition import Detector, ModelDefinition
+from rsbot_beam.models.labels import INPUTS, centre_labels, pixel_labels
+from rsbot_beam.models.losses import CentreL1, HeatmapFocalLoss, WeightedCrossEntropy
+
+LOGGER = logging.getLogger("rsbot_beam")
+LABELS = {
+    "segmentation": ("label", "label_valid"),
+    "detection": ("boxes", "box_classes", "box_count", "label_valid"),
+}
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """What a model learns from a dataset.
+
+    Attributes:
+        definition: The model.
+        index: The classes.
+        weights: How much each class counts; empty for a detector.
+    """
+
+    definition: ModelDefinition
+    index: ClassIndex
+    weights: tuple[float, ...] = ()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that are needed of an example."""
+        return (*INPUTS, *LABELS[self.definition.task])
+
+    def pair(self, example: Mapping[str, tf.Tensor], inputs: frozenset[str]) -> tuple[Any, Any]:
+        """Inputs and labels of a batch.
+
+        Args:
+            example: Features by name.
+            inputs: Names of the inputs that the model has.
+        """
+        fed = {name: example[name] for name in sorted(inputs)}
+        if isinstance(self.definition, Detector):
+            return fed, centre_labels(example, self.index, self.definition.stride)
+        return fed, pixel_labels(example, self.index)
+
+    def compile_arguments(self) -> dict[str, Any]:
+        """Loss and metrics, as `keras.Model.compile` takes them."""
+        if self.definition.task == "detection":
+            return {"loss": {"heatmap": HeatmapFocalLoss(), "size": CentreL1(), "offset": CentreL1()}}
+        iou = keras.metrics.MeanIoU(len(self.index), "mean_iou", ignore_class=UNLABELLED, sparse_y_pred=False)
+        return {"loss": WeightedCrossEntropy(self.weights), "metrics": [iou]}
+
+
+def training_task(
+    definition: ModelDefinition, layout: Layout, content: Mapping[str, Any], weighting: Weighting
+) -> TrainingTask:
+    """What a model learns from a dataset.
+
+    Args:
+        definition: The model.
+        layout: The dataset's.
+        content: Of `dataset.json`.
+        weighting: How classes are weighted.
+
+    Raises:
+        DatasetError: The dataset holds no labels for the model's task.
+        InputError: None of the classes occurs.
+    """
+    if definition.task == "detection":
+        return TrainingTask(definition, _detected(definition, layout, content))
+    if layout.label is None or layout.label.numpy.kind not in "iu" or not layout.classes:
+        raise DatasetError(
+            f"the model {definition.name!r} learns a class for each pixel, but the dataset's recipe "
+            f"{content['recipe']['name']!r} {_lacks(layout)}: export a recipe with classes, such as crops or landcover"
+        )
+    index = ClassIndex.of(layout.classes)
+    counts = {item["code"]: item["pixels"]["train"] for item in content["classes"]}
+    _warn(index, layout, counts)
+    weights = class_weights(index, counts, weighting)
+    # A class that is never shown has no say in the validation loss either.
+    kept = tuple(w if counts.get(code) else 0.0 for w, code in zip(weights, index.codes, strict=True))
+    return TrainingTask(definition, index, kept)
+
+
+def _detected(definition: ModelDefinition, layout: Layout, content: Mapping[str, Any]) -> ClassIndex:
+    if not layout.objects:
+        raise DatasetError(
+            f"the model {definition.name!r} learns boxes, but the recipe {content['recipe']['name']!r} has none: export "
+            "solar, wind or power_plants, or train a segmentation model such as unet"
+        )
+    counts = {item["code"]: item["objects"]["train"] for item in content["classes"]}
+    index = ClassIndex.of(layout.classes, background=False)
+    if not any(counts.get(code) for code in index.codes):
+        raise DatasetError(
+            "there is no object in the train split: sample around features with --sampling features, or take a larger region"
+        )
+    _warn(index, layout, counts)
+    return index
+
+
+def _lacks(layout: Layout) -> str:
+    if layout.label is None:
+        return "has no label"
+    return "has a measured quantity as label" if layout.label.numpy.kind == "f" else "names no classes"
+
+
+def _warn(index: ClassIndex, layout: Layout, counts: Mapping[int, int]) -> None:
+    names = {item.code: item.name for item in layout.classes}
+    missing = [names[code] for code in index.codes if not counts.get(code)]
+    if missing:
+        LOGGER.warning(
+            "not in the train split, and so not learned: %s. Draw more tiles with --sampling stratified, or take a "
+            "larger region",
+            ", ".join(missing),
+        )
+    unknown = index.unknown({code: count for code, count in counts.items() if names.keys() and code not in names})
+    if unknown:
+        LOGGER.warning(
+            "codes without a class, passed over: %s",
+            ", ".join(f"{code} ({count:,} times)" for code, count in sorted(unknown.items())),
+        )
