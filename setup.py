@@ -14,7 +14,7 @@ EXTRAS = {
     # tf.Transform pins tfx-bsl, which holds google-api-python-client below 2: see docs/dependencies in CONTRIBUTING.md.
     "learning": ["tensorflow>=2.21,<2.22", "tensorflow-transform>=1.21,<1.22"],
     "vectors": ["pyogrio>=0.10"],
-    "local": ["starlette>=0.45", "uvicorn>=0.34", "httptools>=0.6", "uvloop>=0.21", "rasterio>=1.4", "pyogrio>=0.10"],
+    "local": ["starlette>=0.45", "uvicorn>=0.34", "httptools>=0.6", "uvloop>=0.21", "pyogrio>=0.10"],
     "views": ["matplotlib>=3.9"],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
@@ -50,6 +50,7 @@ setup(
         "odc-geo>=0.4.9",
         "pyarrow>=16",
         "pyproj>=3.6",
+        "rasterio>=1.4",
         "shapely>=2.0.6",
         "tqdm>=4.66",
         "urllib3>=2.2",

@@ -12,21 +12,36 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rsbot_beam.data.bands import Band, LabelClass, Layout
+    from rsbot_beam.data.label_features import LabelFeatures
+    from rsbot_beam.data.objects import Objects
     from rsbot_beam.data.patch import Patch
     from rsbot_beam.data.period import Period
     from rsbot_beam.data.raw_store import RawStore
     from rsbot_beam.data.read_patches import read_patches
+    from rsbot_beam.data.samples import Sample
     from rsbot_beam.data.shards import Shard
     from rsbot_beam.data.splits import SpatialSplit
     from rsbot_beam.earthengine.endpoint import Endpoint
     from rsbot_beam.errors import RsbotError
     from rsbot_beam.geometry import Cover, Grid, Region, TileBlock, TileKey, read_region, resolve_grid
     from rsbot_beam.learning.dataset import load_dataset
-    from rsbot_beam.recipes import PlainAsset, Preprocessing, Recipe, load_recipe
+    from rsbot_beam.recipes import (
+        Asset,
+        Crops,
+        LandCover,
+        PlainAsset,
+        PowerPlants,
+        Preprocessing,
+        Recipe,
+        Solar,
+        Wind,
+        load_recipe,
+    )
     from rsbot_beam.runs.config import ExportConfig
     from rsbot_beam.runs.export import run_export
+    from rsbot_beam.sampling import SamplingSettings
     from rsbot_beam.transforms.analyze import AnalyzePatches
-    from rsbot_beam.transforms.enumerate import EnumerateShards
+    from rsbot_beam.transforms.enumerate import EnumerateSamples, EnumerateShards
     from rsbot_beam.transforms.examples import WriteExamples
     from rsbot_beam.transforms.fetch import FetchPatches
     from rsbot_beam.transforms.raw import WriteRawShards
@@ -46,11 +61,18 @@ _MODULES = {
     "rsbot_beam.errors": ("RsbotError",),
     "rsbot_beam.geometry": ("Cover", "Grid", "Region", "TileBlock", "TileKey", "read_region", "resolve_grid"),
     "rsbot_beam.learning.dataset": ("load_dataset",),
-    "rsbot_beam.recipes": ("PlainAsset", "Preprocessing", "Recipe", "load_recipe"),
+    "rsbot_beam.data.label_features": ("LabelFeatures",),
+    "rsbot_beam.data.objects": ("Objects",),
+    "rsbot_beam.data.samples": ("Sample",),
+    "rsbot_beam.recipes": (
+        *("Asset", "PlainAsset", "Preprocessing", "Recipe", "load_recipe"),
+        *("Crops", "LandCover", "PowerPlants", "Solar", "Wind"),
+    ),
+    "rsbot_beam.sampling": ("SamplingSettings",),
     "rsbot_beam.runs.config": ("ExportConfig",),
     "rsbot_beam.runs.export": ("run_export",),
     "rsbot_beam.transforms.analyze": ("AnalyzePatches",),
-    "rsbot_beam.transforms.enumerate": ("EnumerateShards",),
+    "rsbot_beam.transforms.enumerate": ("EnumerateSamples", "EnumerateShards"),
     "rsbot_beam.transforms.examples": ("WriteExamples",),
     "rsbot_beam.transforms.fetch": ("FetchPatches",),
     "rsbot_beam.transforms.raw": ("WriteRawShards",),
@@ -60,28 +82,39 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "AnalyzePatches",
+    "Asset",
     "Band",
     "Cover",
+    "Crops",
     "Endpoint",
+    "EnumerateSamples",
     "EnumerateShards",
     "ExportConfig",
     "FetchPatches",
     "FetchSettings",
     "Grid",
     "LabelClass",
+    "LabelFeatures",
+    "LandCover",
     "Layout",
+    "Objects",
     "Patch",
     "Period",
     "PlainAsset",
+    "PowerPlants",
     "Preprocessing",
     "RawStore",
     "Recipe",
     "Region",
     "RsbotError",
+    "Sample",
+    "SamplingSettings",
     "Shard",
+    "Solar",
     "SpatialSplit",
     "TileBlock",
     "TileKey",
+    "Wind",
     "WriteExamples",
     "WriteRawShards",
     "__version__",

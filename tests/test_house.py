@@ -21,9 +21,13 @@ MAY_IMPORT = {
     "earthengine": {"errors", "storage", "geometry", "data"},
     "recipes": {"errors", "storage", "geometry", "data", "earthengine"},
     "learning": {"errors", "storage", "geometry", "data", "recipes"},
+    "models": {"errors", "data", "recipes"},
+    "sampling": {"errors", "storage", "geometry", "data"},
+    "labels": {"errors", "storage", "geometry", "data"},
     "maps": {"errors", "storage", "geometry", "data"},
     "views": {"errors", "storage", "geometry", "data"},
-    "transforms": {"errors", "storage", "geometry", "data", "earthengine", "learning", "maps"},
+    "training": {"errors", "storage", "geometry", "data", "recipes", "learning", "models", "views"},
+    "transforms": {"errors", "storage", "geometry", "data", "earthengine", "learning", "maps", "sampling", "labels"},
     "runs": {
         "errors",
         "storage",
@@ -34,21 +38,23 @@ MAY_IMPORT = {
         "learning",
         "maps",
         "views",
+        "sampling",
+        "labels",
         "transforms",
     },
     "local_ee": {"errors", "geometry"},
 }
-MAY_IMPORT["pipelines"] = {*MAY_IMPORT["runs"], "runs"}
+MAY_IMPORT["pipelines"] = {*MAY_IMPORT["runs"], "models", "training", "runs"}
 
 # Who may import a heavy library at all, and who only inside functions: files, or folders ending in "/".
 ROOMS_OF_LIBRARIES = {
     "ee": ({"rsbot_beam/earthengine/"}, {"rsbot_beam/recipes/"}),
-    "tensorflow": ({"rsbot_beam/learning/"}, set()),
+    "tensorflow": ({"rsbot_beam/learning/", "rsbot_beam/models/", "rsbot_beam/training/"}, set()),
     "tensorflow_transform": ({"rsbot_beam/learning/", "rsbot_beam/transforms/", "rsbot_beam/runs/"}, set()),
     "tensorflow_metadata": ({"rsbot_beam/learning/", "rsbot_beam/runs/"}, set()),
     "tfx_bsl": ({"rsbot_beam/learning/", "rsbot_beam/transforms/"}, set()),
     "apache_beam": ({"rsbot_beam/transforms/", "rsbot_beam/runs/"}, {"pipelines/command_line.py"}),
-    "rasterio": ({"rsbot_beam/maps/", "rsbot_beam/local_ee/"}, set()),
+    "rasterio": ({"rsbot_beam/maps/", "rsbot_beam/local_ee/", "rsbot_beam/labels/"}, set()),
     "pyogrio": ({"rsbot_beam/local_ee/", "rsbot_beam/maps/"}, {"rsbot_beam/geometry/"}),
     "matplotlib": ({"rsbot_beam/views/"}, set()),
     "starlette": ({"rsbot_beam/local_ee/"}, set()),
@@ -56,7 +62,14 @@ ROOMS_OF_LIBRARIES = {
     "google.cloud": (set(), {"rsbot_beam/storage.py"}),
 }
 # Earth Engine's worker side speaks HTTP by itself: only these modules know the client.
-KNOW_EE = {"images.py", "session.py", "sentinel2.py"}
+KNOW_EE = {
+    *("images.py", "session.py", "tables.py", "drawing.py"),
+    *("composites.py", "sentinel1.py", "sentinel2.py", "terrain.py", "naip.py"),
+    *(
+        f"asset_{part}.py"
+        for part in ("checks", "contents", "graph", "inputs", "labels", "reasons", "region", "requests")
+    ),
+}
 LONGEST_MODULE, LONGEST_MAIN, LONGEST_FUNCTION = 400, 130, 50
 
 

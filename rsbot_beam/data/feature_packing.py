@@ -14,7 +14,7 @@ _BEND = 0.01
 # Degrees of latitude beyond which tan and 1 / cos are not let grow further: closer to a pole, everything is near.
 _STEEPEST = 85.0
 # Degrees of longitude: what spans more may lie around a pole, whichever of its latitudes are vertices.
-_AROUND = 300.0
+AROUND = 300.0
 # Degrees: features in one partition are at most this large, then at most twice this, four times ... so that a country's
 # outline does not stretch a partition of parcels.
 _SMALL = 0.125
@@ -33,7 +33,7 @@ def reach_of(bboxes: np.ndarray) -> np.ndarray:
     lat = np.radians(np.minimum(np.maximum(np.abs(south), np.abs(north)), _STEEPEST))
     rise = np.minimum(_BEND * ((east - west) ** 2 + (north - south) ** 2) * (1 + np.tan(lat)), 180)
     run = np.minimum(rise / np.cos(lat), 180)
-    around = east - west > _AROUND
+    around = east - west > AROUND
     south = np.where(around & (south < 0), -90, np.maximum(south - rise, -90))
     north = np.where(around & (north > 0), 90, np.minimum(north + rise, 90))
     return np.column_stack([west - run, south, east + run, north])
@@ -77,7 +77,7 @@ def pack(bboxes: np.ndarray, sizes: np.ndarray, most: int, most_bytes: int) -> I
         rows = np.flatnonzero(levels == level)
         parts = max(math.ceil(len(rows) / most), math.ceil(sizes[rows].sum() / most_bytes))
         by_lon = rows[np.argsort(lon[rows], kind="stable")]
-        for column in np.array_split(by_lon, math.ceil(math.sqrt(parts))):
+        for column in np.array_split(by_lon, min(math.ceil(math.sqrt(parts)), len(rows))):
             by_lat = column[np.argsort(lat[column], kind="stable")]
             yield from _cut(by_lat, sizes[by_lat], most, most_bytes)
 

@@ -51,21 +51,17 @@ def download_features(
     """
     _check_table(asset)
     wanted = None if columns is None else list(dict.fromkeys([*columns, *([id_column] if id_column else [])]))
-    whole = ee.FeatureCollection(asset) if wanted is None else ee.FeatureCollection(asset).select(wanted)
-    # One after the other rather than with Filter.or: filterBounds is what asks Earth Engine's index of places.
+    whole = ee.FeatureCollection(asset)
+    # One box after the other rather than with Filter.or, and before the properties are chosen: filterBounds of the asset
+    # itself is what asks Earth Engine's index of places.
     tables = [whole.filterBounds(ee.Geometry.BBox(*bbox)) for bbox in bboxes] or [whole]
+    tables = tables if wanted is None else [table.select(wanted) for table in tables]
     chunks = _chunks(asset, tables, wanted, id_column)
     first = next(chunks, None)
     if first is None:
         warnings.warn(f"the table {asset} has no feature in the region: do they overlap?", stacklevel=2)
         return iter(())
     return cleaned(chain([first], chunks), f"the table {asset}")
-
-
-def _ring(bbox: Bbox) -> list[list[tuple[float, float]]]:
-    west, south, east, north = bbox
-    east += 360 if east < west else 0
-    return [[(west, south), (east, south), (east, north), (west, north), (west, south)]]
 
 
 def _check_table(asset: str) -> None:

@@ -114,7 +114,8 @@ def cleaned(chunks: Iterable[Features], source: str) -> Iterator[Features]:
         )
     if dropped:
         warnings.warn(
-            f"{source}: left out {dropped} of {kept + dropped} features, which have no geometry", stacklevel=2
+            f"{source}: left out {dropped} of {kept + dropped} features, which have no geometry, or no area",
+            stacklevel=2,
         )
     if faults["invalid"]:
         warnings.warn(f"{source}: repaired {faults['invalid']} of {kept} geometries ({first_fault})", stacklevel=2)

@@ -10,6 +10,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from rsbot_beam.data.feature_packing import AROUND
 from rsbot_beam.errors import GridError, InputError, RegionError
 from rsbot_beam.geometry.crs import LONLAT, crs_object, transformer
 from rsbot_beam.geometry.features import Features
@@ -95,7 +96,8 @@ def lonlat_bboxes(lon: np.ndarray, lat: np.ndarray, starts: np.ndarray) -> np.nd
         starts: int (n,), where each group begins; all have at least one member.
 
     Returns:
-        float64 (n, 4), west, south, east, north; west in [-180, 180), east > 180 across the antimeridian.
+        float64 (n, 4), west, south, east, north; west in [-180, 180), east > 180 across the antimeridian; what spans more
+        than `AROUND` degrees of longitude spans all of them.
     """
     if not len(starts):
         return np.empty((0, 4))
@@ -105,6 +107,8 @@ def lonlat_bboxes(lon: np.ndarray, lat: np.ndarray, starts: np.ndarray) -> np.nd
     # Over the antimeridian only where that is narrower by more than rounding.
     over = (easts - wests)[1] < (easts - wests)[0] - 1e-9
     west, east = np.where(over, wests[1], wests[0]), np.where(over, easts[1], easts[0])
+    around = east - west > AROUND
+    west, east = np.where(around, -180, west), np.where(around, 180, east)
     turns = 360 * np.floor((west + 180) / 360)
     south, north = np.minimum.reduceat(lat, starts), np.maximum.reduceat(lat, starts)
     return np.column_stack([west - turns, south, east - turns, north])

@@ -59,8 +59,10 @@ def receptive_field(definition: ModelDefinition, inputs: InputShape, classes: in
 
 
 def _average(model: keras.Model) -> None:
-    """Makes each unit a weighted mean of what it sees."""
+    """Makes each unit a weighted mean of what it sees, without an upper bound (ReLU6): residual blocks add up."""
     for layer in model._flatten_layers(include_self=False, recursive=True):
+        if isinstance(layer, keras.layers.ReLU):
+            layer.max_value = None
         depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
         for variable in layer.weights if not getattr(layer, "layers", None) else ():
             value = np.abs(np.asarray(variable))
@@ -110,10 +112,10 @@ def _distance(gradient: tf.types.experimental.Callable, probes: list, cell: int,
 
 
 def _probe(inputs: InputShape, shape: tuple[int, int], rng: np.random.Generator) -> dict[str, tf.Tensor]:
-    """All valid; small positive numbers, below where activations such as ReLU6 are cut off."""
+    """All valid, all positive."""
     time = (inputs.steps,) if inputs.steps else ()
     fed = {
-        "image": rng.uniform(0, 0.01, (1, *time, *shape, inputs.bands)).astype(np.float32),
+        "image": rng.uniform(0, 1, (1, *time, *shape, inputs.bands)).astype(np.float32),
         "valid": np.ones((1, *time, *shape), np.uint8),
     }
     if inputs.static:

@@ -18,7 +18,8 @@ from rsbot_beam.models.augment import SYMMETRIES, apply_symmetry
 
 # Files whose records are mixed while reading.
 PARALLEL_FILES = 8
-# Bytes of serialised examples among which the order is drawn: 130 time series of 7 steps of 8 bands, 128 x 128 pixels.
+# Bytes of serialised examples that are put into a random order together: 130 time series of 7 steps of 8 bands, 128 x 128
+# pixels. Larger splits are mixed by the order of their files beyond that.
 SHUFFLE_BYTES = 500_000_000
 
 Example = dict[str, tf.Tensor]
@@ -93,12 +94,15 @@ def training_batches(
         seed: Any number.
         augment: Whether examples are flipped and turned.
     """
-    buffer = max(1, min(examples.count, SHUFFLE_BYTES * examples.count // max(1, examples.nbytes)))
+    window = max(1, min(examples.count, SHUFFLE_BYTES * examples.count // max(1, examples.nbytes)))
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
-        drawn = tf.random.stateless_uniform([], [seed, number], 0, tf.int64.max, tf.int64)
-        files = tf.data.Dataset.from_tensor_slices(list(examples.files)).shuffle(len(examples.files), seed=drawn)
-        return _records(files).shuffle(buffer, seed=drawn).batch(batch_size)
+        # Dataset.shuffle counts epochs from the start of the process, and takes no seed that changes with them.
+        def mixed(items: tf.Tensor) -> tf.Tensor:
+            return tf.random.experimental.stateless_shuffle(items, [seed, number])
+
+        files = tf.data.Dataset.from_tensor_slices(mixed(tf.constant(examples.files)))
+        return _records(files).batch(window).map(mixed).rebatch(batch_size)
 
     steps = examples.steps(batch_size)
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,7 +20,9 @@ from rsbot_beam.earthengine.pixels import Pixels, fits
 from rsbot_beam.earthengine.source import PixelSource
 from rsbot_beam.earthengine.tiles import FailedFetch
 from rsbot_beam.geometry import TileBlock, TileKey, plan_blocks
-from rsbot_beam.labels import Labeller, objects_of_mask
+
+if TYPE_CHECKING:
+    from rsbot_beam.labels import Labeller
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ def _labelled(patch: Patch, labeller: Labeller | None) -> Patch:
     if labeller is None:
         if not layout.objects or patch.label is None or patch.label_valid is None:
             return patch
+        from rsbot_beam.labels import objects_of_mask
+
         known = np.where(patch.label_valid, patch.label, 0)
         return replace(patch, objects=objects_of_mask(known, patch.seen, prefix=f"{patch.key}/"))
     mask, objects = labeller.label(patch.key, patch.seen)
