@@ -14,10 +14,11 @@ class LabelFeatures:
 
     Attributes:
         source: Id of a table asset of Earth Engine, or path of a vector file (GeoJSON, GeoPackage, Shapefile, FlatGeobuf,
-            GeoParquet; any CRS).
+            GeoParquet, CSV with longitude and latitude; any CRS).
         code: Class code of all features; None where `column` says it.
         column: Property that says a feature's class.
         codes: Class code by value of `column` (as text); empty where the value is the code itself.
+            "*" stands for all other values; features with code 0, background, are left out.
         size: Side in metres of the square that a point stands for, parallel to the tile's axes; 0 for a single pixel.
         layer: Layer of a file with several.
         id_column: Property that names a feature; None takes its id or its number in the source.

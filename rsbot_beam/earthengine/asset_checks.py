@@ -143,7 +143,9 @@ def wrong_kind(query: AssetQuery, described: Mapping[str, Any]) -> Problem | Non
     if kind == query.kind:
         return None
     found, remedy = _KINDS.get(kind, f"a {kind.lower()}"), "name another asset"
-    if kind in _OPENED:
+    if query.kind == "TABLE":
+        remedy = "name a table or a vector file, or where a recipe learns from a raster of classes, give it as `mask`"
+    elif kind in _OPENED:
         remedy = f"open it with {_OPENED[kind]}, or {remedy}"
     return error("asset-kind", f"{query.id!r} is {found}, and the recipe takes it for {_KINDS[query.kind]}: {remedy}")
 

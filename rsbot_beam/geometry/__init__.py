@@ -1,7 +1,8 @@
 """Regions, grids and tiles: where to look, and what each place is called.
 
 Import order in this package, each module only from those before it: crs, units, zones, tile, zone_edges, polygons,
-lonlat, projection, region, geojson, vectors, readers, grid, outline, cover, blocks.
+lonlat, projection, region, geojson, vectors, features, feature_texts, feature_files, readers, grid, outline, cover,
+blocks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Labels from vector features: which features a run learns from, and what of them each tile sees.
 
-Import order in this package, each module only from those before it: extents, records, placing, boxes, painting, components,
-labeller.
+Import order in this package, each module only from those before it: extents, records, placing, boxes, painting,
+components, checks, labeller.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def label_patch(
         The mask, (height, width), 0 where there is no feature; and the objects, in the order of the records.
 
     Raises:
-        InputError: A class code does not fit `dtype`, or `valid` is not of the tile's shape.
+        InputError: A class code does not fit `dtype`, it is no integer type, or `valid` is not of the tile's shape.
         GridError: The tile's CRS has no coordinates for a feature.
     """
     if valid.shape != key.shape:
@@ -52,7 +52,9 @@ def label_patch(
 
 
 def check_codes(codes: np.ndarray, dtype: str) -> None:
-    """Raises InputError for class codes that a label band's type cannot hold."""
+    """Raises InputError for class codes that a label band's type cannot hold, or a type of fractions."""
+    if np.dtype(dtype).kind not in "iu":
+        raise InputError(f"a label band of type {dtype} cannot hold class codes: declare uint8 or uint16")
     limits = np.iinfo(dtype)
     wrong = np.unique(codes[(codes < limits.min) | (codes > limits.max)])
     if len(wrong):

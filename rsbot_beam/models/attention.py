@@ -9,6 +9,9 @@ from rsbot_beam.models.layers import register
 
 # Logit of a step that is missing: its weight is 0 in float32, without the NaN that infinities breed.
 MISSING = -1e9
+# Spread of the heads' first preferences for steps, in logits: each head starts at a step or two of its own. Alike at the
+# start, all heads give the mean of the year, and learning takes twice as long.
+STEP_SPREAD = 2.0
 
 
 @register
@@ -49,38 +52,31 @@ def _place(x: tf.Tensor, axis: int) -> list[int | tf.Tensor]:
 class TemporalAttention(keras.layers.Layer):
     """Scores of steps, at each place, by several heads (L-TAE: Garnot and Landrieu 2020, arXiv 2007.00586).
 
-    A head's query is learned, the same for all places; the keys follow from a place's features and the step's position.
+    There a head's query is learned, the same for all places, and keys are linear in a step's features and its encoded
+    position: their product is one linear map of the features and a number for each step, and is learned as such here.
 
     Args:
         heads: Number of heads.
-        key_width: Length of keys and queries.
     """
 
-    def __init__(self, heads: int, key_width: int, **kwargs: object) -> None:
+    def __init__(self, heads: int, **kwargs: object) -> None:
         super().__init__(**kwargs)
         self.heads = heads
-        self.key_width = key_width
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         """Makes the weights for features (batch, steps, height, width, channels)."""
-        steps, channels = shape[1], shape[-1]
-        self.position = self.add_weight(shape=(steps, channels), initializer="random_normal", name="position")
-        self.keys = self.add_weight(
-            shape=(channels, self.heads * self.key_width), initializer="glorot_uniform", name="keys"
-        )
-        self.query = self.add_weight(shape=(self.heads, self.key_width), initializer="random_normal", name="query")
+        self.kernel = self.add_weight(shape=(shape[-1], self.heads), initializer="glorot_uniform", name="kernel")
+        spread = keras.initializers.RandomNormal(stddev=STEP_SPREAD)
+        self.step = self.add_weight(shape=(shape[1], self.heads), initializer=spread, name="step")
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Logits float32 (batch, steps, height, width, heads) of features (batch, steps, height, width, channels)."""
-        placed = x + tf.cast(self.position[:, tf.newaxis, tf.newaxis], x.dtype)
-        # Query and keys meet before the features do: a product with heads columns instead of heads * key_width.
-        keys = tf.reshape(tf.cast(self.keys, x.dtype), [-1, self.heads, self.key_width])
-        scores = tf.einsum("chk,hk->ch", keys, tf.cast(self.query, x.dtype)) / self.key_width**0.5
-        return tf.cast(tf.einsum("ntyxc,ch->ntyxh", placed, scores), tf.float32)
+        by_content = tf.einsum("ntyxc,ch->ntyxh", x, tf.cast(self.kernel, x.dtype))
+        return tf.cast(by_content, tf.float32) + tf.cast(self.step, tf.float32)[:, tf.newaxis, tf.newaxis]
 
     def get_config(self) -> dict[str, object]:
         """The layer's arguments."""
-        return {**super().get_config(), "heads": self.heads, "key_width": self.key_width}
+        return {**super().get_config(), "heads": self.heads}
 
 
 @register

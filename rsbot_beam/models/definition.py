@@ -172,7 +172,7 @@ def _wrong_outputs(model: keras.Model, definition: ModelDefinition, classes: int
     problems = [f"the output `{name}` is missing" for name in expected if name not in outputs]
     for name in sorted(set(expected) & set(outputs)):
         tensor = outputs[name]
-        shape = getattr(tensor, "shape", ())
+        shape: tuple[int | None, ...] = getattr(tensor, "shape", ())
         if len(shape) != 4 or shape[-1] != expected[name]:
             wanted = f"(batch, height, width, {expected[name]})"
             problems.append(f"`{name}` has the shape {tuple(shape)}, it must be {wanted}")

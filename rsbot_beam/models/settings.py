@@ -64,7 +64,7 @@ def _parse(text: str, kind: object) -> object:
     if kind is bool:
         return {"true": True, "false": False}[text.lower()]
     if kind in (int, float, str):
-        return kind(text)  # type: ignore[operator]
+        return kind(text)
     raise TypeError(kind)
 
 

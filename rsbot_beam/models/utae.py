@@ -25,7 +25,6 @@ class UTAE(ModelDefinition):
         width: Channels at full resolution; each level down has twice as many.
         depth: Number of times that the resolution is halved.
         heads: Heads of the attention; each weighs its share of the channels, so it must divide `width`.
-        key_width: Length of keys and queries; 4 as in the paper.
     """
 
     name: ClassVar[str] = "utae"
@@ -35,14 +34,11 @@ class UTAE(ModelDefinition):
     width: int = 8
     depth: int = 2
     heads: int = 4
-    key_width: int = 4
 
     def __post_init__(self) -> None:
         check_levels(self.name, self.width, self.depth, "plain")
         if self.heads < 1 or self.width % self.heads:
             raise InputError(f"utae: heads={self.heads} must divide width={self.width}")
-        if self.key_width < 1:
-            raise InputError(f"utae: key_width={self.key_width} must be at least 1")
 
     @property
     def multiple(self) -> int:
@@ -55,7 +51,7 @@ class UTAE(ModelDefinition):
         x = join_inputs(tensors, self.multiple, fold_time=False)
         levels = encode(MergeTime(name="merge_time")(x), self.width, self.depth, "plain")
         levels = [SplitTime(inputs.steps, name=f"split_time{i}")(level) for i, level in enumerate(levels)]
-        logits = TemporalAttention(self.heads, self.key_width, name="attention")(levels[-1])
+        logits = TemporalAttention(self.heads, name="attention")(levels[-1])
         valid = self._valid(tensors["valid"])
         merged = [
             CollapseTime(name=f"collapse{i}")(level, logits, seen)

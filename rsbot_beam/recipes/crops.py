@@ -169,6 +169,10 @@ class Crops(Recipe):
         """Number of intervals of the period."""
         return len(intervals.cut(period, self.interval))
 
+    def step_names(self, period: Period) -> tuple[str, ...]:
+        """The first day of each interval."""
+        return tuple(interval.start.isoformat() for interval in intervals.cut(period, self.interval))
+
     def inputs(self, region: ee.Geometry, period: Period) -> Sequence[ee.Image]:
         """A composite of each interval."""
         return [self.step(region, interval) for interval in intervals.cut(period, self.interval)]

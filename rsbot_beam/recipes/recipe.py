@@ -174,6 +174,11 @@ class Recipe:
         """Length of the time axis for a period; 0 where `inputs` returns a single image."""
         return 0
 
+    def step_names(self, period: Period) -> tuple[str, ...]:
+        """What the steps of a time series are called in pictures, one for each; by default they are numbered."""
+        count = self.steps(period)
+        return tuple(f"{number} of {count}" for number in range(1, count + 1))
+
     def layout(self, period: Period) -> Layout:
         """Bands and shapes of this recipe's patches."""
         features = self.features(period)

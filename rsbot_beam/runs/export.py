@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib.util
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,10 +25,12 @@ from rsbot_beam.runs.plan import ExportPlan, plan_export
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    from rsbot_beam.data.patch import Patch
     from rsbot_beam.runs.launch import DescribedJob
 
 PREVIEW = "preview.png"
-PREVIEW_PATCHES = 24
+# Shards that are read for the contact sheet: what it shows is of so many places at most.
+PREVIEW_SHARDS = 24
 LOGGER = logging.getLogger("rsbot_beam")
 
 
@@ -123,7 +126,7 @@ def _run_steps(plan: ExportPlan, options: PipelineOptions) -> ExportResult:
     dataset = describe(plan, tiles, statistics, {split: tally.to_dict() for split, tally in tallies.items()})
     dataset["raw"] = {"files": len(files), "fingerprint": raw}
     _warn_of_unknown_classes(plan, dataset)
-    _write_preview(plan)
+    _write_preview(plan, tiles)
     write_dataset_file(config.output, dataset)
     return ExportResult(config.output, tiles, dataset)
 
@@ -136,21 +139,32 @@ def _intention(plan: ExportPlan) -> str:
     )
 
 
-def _write_preview(plan: ExportPlan) -> None:
+def _write_preview(plan: ExportPlan, tiles: Mapping[str, int]) -> None:
     """A contact sheet of patches from all over the dataset, where matplotlib is installed."""
     if importlib.util.find_spec("matplotlib") is None:
         LOGGER.info("no %s: install rsbot-beam[views] for pictures", PREVIEW)
         return
-    from rsbot_beam.views.contact_sheet import contact_sheet
+    from rsbot_beam.views.choice import choose_patches
+    from rsbot_beam.views.contact_sheet import contact_sheet, sheet_size
 
     files = plan.store.files()
-    chosen = files[:: max(1, len(files) // PREVIEW_PATCHES)][:PREVIEW_PATCHES]
-    patches = [patch for file in chosen for patch in islice(plan.store.patches(file.path), 1)]
-    shown = [(plan.split.split_of(patch.key), patch) for patch in patches]
+    shards = [plan.store.patches(file.path) for file in files[:: math.ceil(len(files) / PREVIEW_SHARDS) or 1]]
+    patches = choose_patches(shards, sheet_size(plan.layout))
+    shown = [(plan.split.split_of(patch.key, patch.group), patch) for patch in patches]
     if shown:
-        unit = f"{resolution_in_metres(shown[0][1].key.crs, plan.grid.resolution):.3g} m"
-        title = f"{plan.recipe.name}, {plan.period}: {len(shown)} patches, pixels of {unit}"
-        storage.write_bytes(storage.join(plan.config.output, PREVIEW), contact_sheet(shown, title))
+        names = plan.recipe.step_names(plan.period)
+        storage.write_bytes(
+            storage.join(plan.config.output, PREVIEW), contact_sheet(shown, _preview_title(plan, tiles, shown), names)
+        )
+
+
+def _preview_title(plan: ExportPlan, tiles: Mapping[str, int], shown: Sequence[tuple[str, Patch]]) -> str:
+    last = plan.period.end - datetime.timedelta(days=1)
+    size, unit = plan.grid.patch_size, resolution_in_metres(shown[0][1].key.crs, plan.grid.resolution)
+    return (
+        f"{plan.recipe.name}, {plan.period.start} to {last}: {len(shown)} of {tiles['stored']} patches of {size} x {size} "
+        f"pixels of {unit:.3g} m"
+    )
 
 
 def _warn_of_clipped_bands(plan: ExportPlan, statistics: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ from rsbot_beam.errors import InputError
 from rsbot_beam.geometry import Cover, Grid, Region, read_region, resolve_grid
 from rsbot_beam.geometry.units import resolution_in_metres
 from rsbot_beam.labels import Labeller
+from rsbot_beam.labels.checks import check_classes
 from rsbot_beam.recipes import Recipe, load_recipe
 from rsbot_beam.runs.config import ExportConfig
 from rsbot_beam.runs.features import point_attributes, read_label_features, read_points
@@ -151,6 +152,8 @@ def plan_export(config: ExportConfig) -> ExportPlan:
         require_recipe_assets(recipe, region, config.period, metres)
     records = read_label_features(recipe.features(config.period), region, MARGIN_TILES * metres * grid.patch_size)
     layout, source = build_source(recipe, region, config.period)
+    if records is not None:
+        check_classes(records, layout)
     if points is not None:
         layout = replace(layout, attributes=point_attributes(points))
     side = _shard_side(config, source)

@@ -85,7 +85,7 @@ def _candidates(
 ) -> tuple[list[TileKey], np.ndarray]:
     """Returns the shifted tiles of each place and then its middle one, and which of them may be taken."""
     size = cover.grid.patch_size
-    room = max(0, min(round(shift * size), size // 2 - _margin(size)))
+    room = max(0, min(round(shift * size), (size - 1) // 2 - _margin(size)))
     offsets = np.round((2 * draws.reshape(-1, SHIFTS, 2) - 1) * room).astype(int)
     offsets = np.concatenate([offsets, np.zeros((len(lonlat), 1, 2), int)], axis=1).reshape(-1, 2)
     middle = [key for key in tiles_centred(cover.grid, pixels_at(cover.grid, *lonlat.T)) for _ in range(SHIFTS + 1)]

@@ -47,9 +47,9 @@ def checked_lonlat(lon: np.ndarray, lat: np.ndarray, what: str) -> tuple[np.ndar
 
 
 def in_region(region: Region, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-    """Tells, as (n,) bool, which points in degrees lie in a region."""
+    """Tells, as (n,) bool, which points in degrees lie in a region or on its edge (such as the antimeridian)."""
     shapely.prepare(region.geometry)
-    return shapely.contains_xy(region.geometry, lon, lat)
+    return shapely.intersects_xy(region.geometry, lon, lat)
 
 
 def pixels_at(grid: Grid, lon: np.ndarray, lat: np.ndarray) -> Pixels:

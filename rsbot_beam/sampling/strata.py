@@ -203,9 +203,10 @@ def choose_stratified(found: StrataAccumulator, names: Mapping[int, str], *, ove
 def _class_shortfalls(found: StrataAccumulator, names: Mapping[int, str], have: Counter[int]) -> Iterator[Shortfall]:
     for code, name in names.items():
         kept = len(found.tiles_of(code))
-        if kept < found.per_class:
-            why = f"no more than {kept} tiles of the region have it in {found.min_share:.0%} or more of their pixels"
-        else:
-            why = f"of {kept} tiles with it that were looked at, {kept - have[code]} would overlap others"
+        why = f"no more than {kept} tiles of the region have it in {found.min_share:.0%} or more of their pixels"
+        if kept >= found.per_class:
+            why = f"{kept} tiles with it were looked at"
+        if have[code] < kept:
+            why += f", and {kept - have[code]} of them would overlap others"
         why += "; choose a larger region, or a smaller --min_share"
         yield Shortfall(f"class {code} ({name})", found.per_class, have[code], why)

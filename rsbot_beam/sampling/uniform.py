@@ -20,10 +20,10 @@ from rsbot_beam.sampling.seeds import UniformStream
 from rsbot_beam.sampling.selection import Selection, Shortfall, only_short
 from rsbot_beam.sampling.settings import SamplingSettings
 
-_LEAST_PATIENCE, _PATIENCE = 1000, 10
-"""Draws in a row that found no room, at least and for each tile found, after which a region counts as full: by the rule
-of three the room that is left is then, with 95 % confidence, less than 3 / (10 tiles) of the region's area. Tiles at
-random fill about 56 % of the ground until none fits (Brosilow, Ziff and Vigil, Phys. Rev. A 43, 631, 1991)."""
+_LEAST_DRAWS, _DRAWS = 1000, 50
+"""Places that are drawn at most, at least and for each tile wanted, before a region counts as full. Tiles at random fill
+about 56 % of the ground until none fits (Brosilow, Ziff and Vigil, Phys. Rev. A 43, 631, 1991), and 50 draws for each come
+within some percent of that; the last ones would take longer than all before."""
 
 _BATCHES = (64, 8192)
 """Places that are drawn at once, at least and at most; the outcome does not depend on it."""
@@ -87,8 +87,8 @@ def no_room(cover: Cover) -> str:
     """Returns why no more tiles were drawn at random, and what to do."""
     grid = cover.grid
     return (
-        f"the region ({cover.region}) has no room for more tiles of {grid.patch_size} pixels of {grid.resolution:g}; ask "
-        "for fewer or smaller ones, let them overlap, or take all tiles of the grid (--sampling grid)"
+        f"the region ({cover.region}) has hardly room for more tiles of {grid.patch_size} pixels of {grid.resolution:g}; "
+        "ask for fewer or smaller ones, let them overlap, or take all tiles of the grid (--sampling grid)"
     )
 
 
@@ -105,26 +105,24 @@ def draw_tiles(
         accept: Which tiles may be taken; None: all.
     """
     found: list[TileKey] = []
-    misses = 0
-    for ground, usable in _batches(cover, count, draw, accept):
-        # Numbers of usable tiles among the drawn ones; -1 for a drawn one that is none.
-        for index in np.where(usable, np.cumsum(usable) - 1, -1).tolist():
-            if len(found) >= count or misses > max(_LEAST_PATIENCE, _PATIENCE * len(found)):
+    for ground in _batches(cover, count, draw, accept):
+        for index in range(len(ground)):
+            if len(found) == count:
                 return found
-            if index >= 0 and occupied.take(ground, index):
+            if occupied.take(ground, index):
                 found.append(ground.keys[index])
-                misses = 0
-            else:
-                misses += 1
     return found
 
 
-def _batches(cover: Cover, count: int, draw: AreaDraw, accept: Accept | None) -> Iterator[tuple[Ground, np.ndarray]]:
-    """Yields the ground of drawn tiles that may be taken, and which of all drawn ones these are, (n,) bool."""
+def _batches(cover: Cover, count: int, draw: AreaDraw, accept: Accept | None) -> Iterator[Ground]:
+    """Yields the ground of the drawn tiles that may be taken."""
+    left = _LEAST_DRAWS + _DRAWS * count if count else 0
     size = int(np.clip(2 * count, *_BATCHES))
-    while True:
-        keys = tiles_centred(cover.grid, pixels_at(cover.grid, *draw.take(size)))
+    while left > 0:
+        lon, lat = draw.take(size)
+        keys = tiles_centred(cover.grid, pixels_at(cover.grid, lon[:left], lat[:left]))
+        left -= len(keys)
         usable = centres_in_region(cover, keys)
-        if accept is not None and usable.any():
+        if accept is not None:
             usable[usable] = accept([key for key, good in zip(keys, usable, strict=True) if good])
-        yield Ground.of([key for key, good in zip(keys, usable, strict=True) if good]), usable
+        yield Ground.of([key for key, good in zip(keys, usable, strict=True) if good])

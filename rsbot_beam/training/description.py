@@ -69,7 +69,8 @@ def describe_model(
             **config.comparable(),
             "epochs_done": state.epochs,
             "best_epoch": best + 1,
-            "class_weights_used": dict(zip(map(str, task.index.codes), task.weights, strict=False)),
+            "weights_of_classes": dict(zip(map(str, task.index.codes), task.weights, strict=False)),
+            "pixels_of_classes": {str(item["code"]): item["pixels"]["train"] for item in content["classes"]},
             "dataset": {
                 "path": config.dataset,
                 "fingerprint": dataset_fingerprint(content),

@@ -112,18 +112,26 @@ def training_batches(
         example = decode_examples(records, examples.table)
         if augment:
             batch = tf.shape(records)[0]
-            example = apply_symmetry(example, tf.random.stateless_uniform([batch], [seed, step], 0, SYMMETRIES, tf.int32))
+            example = apply_symmetry(
+                example, tf.random.stateless_uniform([batch], [seed, step], 0, SYMMETRIES, tf.int32)
+            )
         return pair(example)
 
-    return numbered.map(prepare, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    total = steps * len(epochs)
+    return _ahead(numbered.map(prepare, num_parallel_calls=tf.data.AUTOTUNE), total)
 
 
 def ordered_batches(examples: Examples, pair: Pair, batch_size: int) -> tf.data.Dataset:
     """All batches once, in the order of the files."""
     decode = functools.partial(decode_examples, table=examples.table)
     files = tf.data.Dataset.from_tensor_slices(list(examples.files))
-    batches = _records(files).batch(batch_size)
-    return batches.map(lambda r: pair(decode(r)), num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    batches = _records(files).batch(batch_size).map(lambda r: pair(decode(r)), num_parallel_calls=tf.data.AUTOTUNE)
+    return _ahead(batches, examples.steps(batch_size))
+
+
+def _ahead(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
+    """Read ahead; Keras is told how many batches there are, or it takes the end for an accident."""
+    return batches.apply(tf.data.experimental.assert_cardinality(count)).prefetch(tf.data.AUTOTUNE)
 
 
 def _records(files: tf.data.Dataset) -> tf.data.Dataset:

@@ -114,9 +114,7 @@ def _train(config: TrainConfig, task: TrainingTask, layout: Layout, content: dic
     }
     model = build_model(task.definition, InputShape.of(layout), len(task.index))
     steps = examples["train"].steps(config.batch_size)
-    model.compile(
-        keras.optimizers.Adam(learning_rate(config, steps)), **task.compile_arguments(), jit_compile=False
-    )
+    model.compile(keras.optimizers.Adam(learning_rate(config, steps)), **task.compile_arguments(), jit_compile=False)
     state = fit(model, task, config, examples)
     LOGGER.info("exporting the weights of epoch %d to %s", state.best_epoch + 1, config.output)
     export_model(model, serving_model(model, task.definition, task.index), config.output, config.dataset, layout)
@@ -139,13 +137,14 @@ def learning_rate(config: TrainConfig, steps: int) -> float | keras.optimizers.s
     total = steps * config.epochs
     warm_up = max(1, round(WARM_UP * total))
     return keras.optimizers.schedules.CosineDecay(
-        config.learning_rate / warm_up, max(1, total - warm_up), warmup_target=config.learning_rate, warmup_steps=warm_up
+        config.learning_rate / warm_up,
+        max(1, total - warm_up),
+        warmup_target=config.learning_rate,
+        warmup_steps=warm_up,
     )
 
 
-def fit(
-    model: keras.Model, task: TrainingTask, config: TrainConfig, examples: dict[str, Examples]
-) -> TrainingState:
+def fit(model: keras.Model, task: TrainingTask, config: TrainConfig, examples: dict[str, Examples]) -> TrainingState:
     """Train a compiled model from where it was, and give it the weights of its best epoch.
 
     Raises:
@@ -173,6 +172,7 @@ def fit(
                 epochs=epochs.stop,
                 validation_data=ordered_batches(validation, pair, config.batch_size) if validation else None,
                 callbacks=[*_plateau(config, checkpoints.state.monitor), ScalarLogs(config.output), checkpoints],
+                shuffle=False,  # They come shuffled.
                 verbose="auto" if sys.stdout.isatty() else 2,
             )
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:

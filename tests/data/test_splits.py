@@ -24,6 +24,9 @@ KNOWN = {
 }
 
 
+KNOWN_GROUPS = ["validation", "validation", "train", "train"]
+
+
 @pytest.mark.parametrize("text", KNOWN)
 def test_known_tiles_stay_where_they_are(text: str) -> None:
     assert SpatialSplit((1, 1, 1)).split_of(TileKey.parse(text)) == KNOWN[text]
@@ -89,6 +92,25 @@ def test_tiles_at_a_zone_s_edge_go_to_the_first_partition(shares: tuple[float, f
     zoned, plain = SpatialSplit(shares, zoned=True), SpatialSplit(shares)
     assert {zoned.split_of(key) for key in edge} == {first}
     assert all(zoned.split_of(key) == plain.split_of(key) for key in row[len(edge) :])
+
+
+@given(st.integers(-(10**6), 10**6), st.integers(-(10**6), 10**6), st.text(min_size=1))
+def test_a_group_stays_together_wherever_its_tiles_are(row: int, col: int, group: str) -> None:
+    split = SpatialSplit((1, 1, 1), zoned=True)
+    other = TileKey("EPSG:32718", 30.0, 256, 5, 5)
+    assert split.split_of(TileKey("EPSG:32633", 10.0, 64, row, col), group) == split.split_of(other, group)
+
+
+def test_shares_are_met_on_many_groups(make_key: Callable[..., TileKey]) -> None:
+    split = SpatialSplit((60, 20, 20), zoned=True)
+    counts = Counter(split.split_of(make_key(), f"group {n}") for n in range(10_000))
+    assert abs(counts["train"] - 6000) < 200 and abs(counts["test"] - 2000) < 160
+
+
+def test_known_groups_stay_where_they_are(make_key: Callable[..., TileKey]) -> None:
+    split = SpatialSplit((1, 1, 1))
+    found = [split.split_of(make_key(), group) for group in ("EPSG32633_10_128_r-527104_c39168", "a", "b", "c")]
+    assert found == KNOWN_GROUPS
 
 
 @pytest.mark.parametrize("text", ["80,10", "80,10,10,0", "a,b,c", "", "80;10;10"])

@@ -176,7 +176,9 @@ class Outcome:
 
 
 def arguments(flags: dict[str, Any]) -> list[str]:
-    return [f"--{name}" if value is True else f"--{name}={value}" for name, value in flags.items() if value is not None]
+    """Flags as they are written; a list repeats its flag."""
+    pairs = [(name, item) for name, value in flags.items() for item in (value if isinstance(value, list) else [value])]
+    return [f"--{name}" if value is True else f"--{name}={value}" for name, value in pairs if value is not None]
 
 
 def run_here(flags: dict[str, Any]) -> Outcome:

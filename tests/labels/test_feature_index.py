@@ -223,6 +223,18 @@ def test_threads_share_it(tmp_path: Path, records_of: RecordsOf) -> None:
     assert not wrong
 
 
+def test_in_a_bucket(gcs: str, tmp_path: Path, records_of: RecordsOf) -> None:
+    records = records_of(scattered(60))
+    index = FeatureIndex.build(f"{gcs}/features", [records])
+    local = FeatureIndex.build(str(tmp_path), [records])
+    assert FeatureIndex.open(f"{gcs}/features") == index
+    assert index.fingerprint == local.fingerprint
+    assert index.query([(-90, -80, 90, 80)]).seq.tolist() == local.query([(-90, -80, 90, 80)]).seq.tolist()
+    assert len(index.places()) == 60
+    with pytest.raises(DatasetError, match="there is no index of features"):
+        FeatureIndex.open(f"{gcs}/elsewhere")
+
+
 # --- damage ---
 
 

@@ -120,6 +120,18 @@ def test_codes_beyond_the_type(records_of: RecordsOf) -> None:
         label_patch(KEY, seen_by(KEY), records)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", "uint32", "int32"])
+def test_every_type_of_a_label_band(records_of: RecordsOf, dtype: str) -> None:
+    records = records_of([in_tile(2, 2, 4, 4), Point(LEFT + 105, TOP - 105)], KEY.crs, codes=[7, 9])
+    mask, _ = label_patch(KEY, seen_by(KEY), records, dtype)
+    assert mask.dtype == dtype and (mask == 7).sum() == 4 and mask[10, 10] == 9
+
+
+def test_a_label_band_of_fractions(records_of: RecordsOf) -> None:
+    with pytest.raises(InputError, match="type float32 cannot hold class codes: declare uint8 or uint16"):
+        label_patch(KEY, seen_by(KEY), records_of([in_tile(2, 2, 4, 4)], KEY.crs), "float32")
+
+
 def test_validity_of_another_shape(records_of: RecordsOf) -> None:
     with pytest.raises(InputError, match=r"shape \(3, 3\) does not fit the \(32, 32\) pixels"):
         label_patch(KEY, np.ones((3, 3), bool), records_of([Point(1, 1)]))
@@ -141,7 +153,7 @@ def test_tiles_side_by_side_paint_what_one_large_tile_paints(seed: int) -> None:
             mask, objects = label_patch(key, seen_by(key), records)
             np.testing.assert_array_equal(mask, whole[row : row + 32, col : col + 32])
             for name, part in zip(objects.ids, objects.boxes, strict=True):
-                found.setdefault(name, []).append(part + [row, col, row, col])
+                found.setdefault(name, []).append(part + np.array([row, col, row, col]))
     assert set(found) >= set(all_objects.ids)
     for name, expected in zip(all_objects.ids, all_objects.boxes, strict=True):
         parts = np.array(found[name])
@@ -224,7 +236,7 @@ def test_a_feature_without_a_valid_pixel_is_no_object(records_of: RecordsOf) -> 
 
 
 def test_nothing_is_seen_of_nothing(records_of: RecordsOf) -> None:
-    _, objects = label_patch(KEY, ~seen_by(KEY), records_of([in_tile(2, 2, 5, 5), Point(15, 14)]))
+    _, objects = label_patch(KEY, ~seen_by(KEY), records_of([in_tile(2, 2, 5, 5)], KEY.crs))
     assert len(objects) == 0
 
 
@@ -342,7 +354,7 @@ def test_a_turbine_on_the_antimeridian(tmp_path: Path, records_of: RecordsOf, ti
 
 def test_a_country_is_cut_around_the_tile(records_of: RecordsOf, tile_at: TileAt) -> None:
     world = box(-180, -90, 180, 90)
-    north = Polygon([(-179, 50), (179, 50), (179, 89), (-179, 89)])
+    north = shapely.segmentize(box(-179, 50, 179, 89), 90)  # edges beyond 180 degrees would go the short way
     for crs in ("EPSG:32633", "EPSG:3035", "EPSG:3857"):
         key = tile_at(crs, 15.0, 50.0, 100.0)
         mask, objects = label_patch(key, seen_by(key), records_of([world, north], codes=[1, 2]))
@@ -372,11 +384,10 @@ def test_a_tile_off_its_crs() -> None:
 
 
 def test_a_feature_off_the_tile_s_crs(records_of: RecordsOf) -> None:
-    key = TileKey("EPSG:3857", 10.0, 64, 0, 0)
-    with pytest.raises(
-        GridError, match=r"EPSG:3857 has no coordinates for feature '0' at \[0\.0, 90\.0\] in EPSG:4326"
-    ):
-        place_features(records_of([Point(0, 90)]), key)
+    key = TileKey("EPSG:3035", 10.0, 64, 0, 0)
+    opposite = r"EPSG:3035 has no coordinates for feature '0' at \[-170\.0, -52\.0\] in EPSG:4326, which meets the tile"
+    with pytest.raises(GridError, match=opposite):
+        place_features(records_of([Point(-170, -52)]), key)
 
 
 @pytest.mark.parametrize(("crs", "lon", "lat", "resolution"), PLACES)

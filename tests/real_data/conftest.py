@@ -28,20 +28,26 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def earth(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a local Earth Engine that has the real imagery and nothing else."""
+def assets(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the manifest of what Earth Engine serves, and with the rasters that are made."""
     folder = tmp_path_factory.mktemp("real_assets")
     write_manifest(folder, data)
-    with running_earth(assets=folder, world=False, max_qps=0) as url:
+    return folder
+
+
+@pytest.fixture(scope="session")
+def earth(assets: Path) -> Iterator[str]:
+    """URL of a local Earth Engine that has the real imagery, and what `catalog.py` makes to go with real labels."""
+    with running_earth(assets=assets, world=False, max_qps=0) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def export(earth: str, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Exported]:
-    """Runs an export of a recipe of `recipes/` with any flags into a folder of its own."""
+    """Runs an export of a recipe of `recipes/`, or of a built-in one, with any flags into a folder of its own."""
 
     def run(recipe: str, **flags: Any) -> Exported:
-        return run_export(tmp_path_factory.mktemp(recipe) / "out", earth, recipe, max_qps=1000, **flags)
+        return run_export(tmp_path_factory.mktemp("export") / "out", earth, recipe, max_qps=1000, **flags)
 
     return run
 

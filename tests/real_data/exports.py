@@ -58,20 +58,28 @@ def run_export(folder: Path, url: str, recipe: str, **flags: Any) -> Exported:
     Args:
         folder: The output.
         url: The local Earth Engine.
-        recipe: Name of a file of `recipes/`, without suffix.
-        **flags: The command's flags.
+        recipe: Name of a file of `recipes/`, without suffix; or of a built-in recipe, with "built-in " before it.
+        **flags: The command's flags; those that can be repeated, such as `set`, may be lists.
     """
-    given = {"recipe": RECIPES / f"{recipe}.py", "output": folder, "ee_url": url, "ee_project": "real", **flags}
+    name = recipe.removeprefix("built-in ")
+    source = RECIPES / f"{recipe}.py" if name == recipe else name
+    given = {"recipe": source, "output": folder, "ee_url": url, "ee_project": "real", **flags}
+    arguments = [f"--{flag}={value}" for flag, values in given.items() for value in listed(values)]
     printed = io.StringIO()
     root = logging.getLogger()
     before, root.handlers = root.handlers, []
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            code = rsbot.main(["export", *(f"--{name}={value}" for name, value in given.items())])
+            code = rsbot.main(["export", *arguments])
     finally:
         root.handlers = before
     assert code == 0, printed.getvalue()
     return _read(Exported(folder, printed.getvalue()))
+
+
+def listed(values: object) -> list[object]:
+    """A list as it is, anything else as a list of one."""
+    return values if isinstance(values, list) else [values]
 
 
 def _read(found: Exported) -> Exported:

@@ -9,6 +9,8 @@ from typing import Any
 
 import rasterio
 
+from .catalog import catalog_assets
+
 # Where recipes find the assets; `recipes/*.py` name them in full, as a user would.
 ROOT = "projects/real/assets"
 
@@ -21,7 +23,8 @@ IGUAZU_TIMES = {"224077": "2020-05-18T13:28:03", "224078": "2020-05-18T13:28:27"
 def write_manifest(folder: Path, data: Path) -> None:
     """Write a manifest of all imagery of `data` into `folder`; files are named by their absolute paths."""
     assets = {**terramesh(data), **slovenia(data), **power_plants(data), **scenes(data)}
-    content = {"version": 1, "assets": {f"{ROOT}/{name}": asset for name, asset in assets.items()}}
+    named = {f"{ROOT}/{name}": asset for name, asset in assets.items()}
+    content = {"version": 1, "assets": {**named, **catalog_assets(folder, data)}}
     (folder / "manifest.json").write_text(json.dumps(content, indent=1))
 
 

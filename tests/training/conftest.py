@@ -68,7 +68,9 @@ def field_patch(layout: Layout, col: int, row: int = 0, gain: float = 1.0, gaps:
         if band is layout.label:
             pixels[band.name], valid[band.name] = label, rng.random(shape) > gaps
         elif band.name in ("B4", "B8"):
-            mean = np.vectorize(lambda code, i=("B4", "B8").index(band.name): MEANS[code][i])(label)
+            table = np.zeros(256)
+            table[list(MEANS)] = [means[band.name == "B8"] for means in MEANS.values()]
+            mean = table[label]
             pixels[band.name] = np.broadcast_to(mean, shape) * gain + rng.normal(0, 60, shape)
             valid[band.name] = rng.random(shape) > gaps
         else:
@@ -191,5 +193,3 @@ def changed_dataset(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., s
         return str(root)
 
     return change
-
-
