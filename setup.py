@@ -13,6 +13,8 @@ HERE = Path(__file__).parent
 EXTRAS = {
     # tf.Transform pins tfx-bsl, which holds google-api-python-client below 2: see docs/dependencies in CONTRIBUTING.md.
     "learning": ["tensorflow>=2.21,<2.22", "tensorflow-transform>=1.21,<1.22"],
+    # The baseline that scores are reported beside.
+    "scores": ["scikit-learn>=1.5"],
     "vectors": ["pyogrio>=0.10"],
     "local": ["starlette>=0.45", "uvicorn>=0.34", "httptools>=0.6", "uvloop>=0.21", "pyogrio>=0.10"],
     "views": ["matplotlib>=3.9"],

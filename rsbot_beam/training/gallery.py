@@ -40,7 +40,7 @@ class Gallery:
         _keep(self._drawn, (float(self._rng.random()), self._seen, patch, outputs), 3 * EACH)
 
     def chosen(self) -> list[tuple[str, Patch, Any]]:
-        """Patches with a word of why they are here: best, some in between, worst; no patch twice."""
+        """Patches with a word of why they are here: best, some drawn at random, worst; no patch twice."""
         taken: set[int] = set()
         found: dict[str, list[tuple[str, Patch, Any]]] = {}
         for why, items in (("best", self._best), ("worst", self._worst), ("drawn", self._drawn)):

@@ -23,7 +23,7 @@ _DPI = 110
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 # Hatches that tell bars apart in print.
 HATCHES = ("", "//", "..", "xx")
-# Share above which a cell of the confusion matrix is dark enough for white text, in the colours of "cividis_r".
+# Share above which a cell of the confusion matrix is dark enough for white text, in the colours of "Blues".
 _DARK = 0.55
 
 
@@ -72,7 +72,7 @@ def confusion_picture(counts: np.ndarray, names: Sequence[str], title: str, unit
     axis = figure.subplots()
     support = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, support, out=np.zeros_like(counts, float), where=support > 0)
-    image = axis.imshow(shares, vmin=0, vmax=1, cmap="cividis_r")
+    image = axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     axis.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=8)
     axis.set_yticks(
         range(len(names)), [f"{n} ({s:,.0f} {unit})" for n, s in zip(names, support[:, 0], strict=True)], fontsize=8

@@ -192,7 +192,6 @@ def test_rare_crops_reach_their_number(tmp_path: Path, run: Callable[..., Any]) 
     [
         ({"recipe": "crops", "set": "optical=B2,B99"}, "B99"),
         ({"recipe": "crops", "set": "reducer=foo"}, "foo"),
-        ({"recipe": "crops", "region": "-140.01,30.0,-140.0,30.01"}, "S2_SR_HARMONIZED"),
         ({"recipe": "crops", "period": "1999-01-01,1999-03-01"}, "S2_SR_HARMONIZED"),
         ({"recipe": "crops", "crs": "EPSG:99999"}, "99999"),
         ({"recipe": "solar"}, "labels"),

@@ -135,7 +135,7 @@ def test_tiles_of_two_zones_do_not_overlap() -> None:
     few, short = choose_stratified(counted(tiles, 200), {1: "a"})
     assert len(few) == len(found)
     assert "no more than 120 tiles" in short[0].why and "60 of them would overlap others" in short[0].why
-    found, _ = choose_stratified(counted(tiles, 100), {1: "a"}, overlap=True)
+    found, _ = choose_stratified(counted(tiles, 200), {1: "a"}, overlap=True)
     assert len(found) == len(tiles)
 
 

@@ -1,0 +1,359 @@
+"""Trainings from beginning to end, on datasets of a few patches; and what is wrong with the input, told."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rsbot_beam import storage
+from rsbot_beam.errors import DatasetError, InputError, RsbotError
+from rsbot_beam.training.claim import claim
+from rsbot_beam.training.config import TrainConfig
+from tests.training.conftest import PLAIN, field_patch
+
+pytestmark = pytest.mark.slow
+
+SMALL = {"width": "4", "depth": "1"}
+Change = Callable[..., str]
+
+
+def config(dataset: str, output: Path | str, **changes: Any) -> TrainConfig:
+    told: dict[str, Any] = {"model": "unet", "settings": SMALL, "epochs": 2, "batch_size": 8}
+    return TrainConfig(dataset=dataset, output=str(output), **(told | changes))
+
+
+def train(*args: Any, **changes: Any) -> Any:
+    from rsbot_beam.training.train import run_training
+
+    return run_training(config(*args, **changes))
+
+
+@pytest.fixture(scope="module")
+def model(plain_dataset: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished training."""
+    root = tmp_path_factory.mktemp("trained") / "model"
+    train(plain_dataset, root, epochs=6, learning_rate=0.01)
+    return str(root)
+
+
+def test_what_a_training_leaves(model: str) -> None:
+    names = {path.name for path in Path(model).iterdir()}
+    assert names == {"train.json", "model.json", "model.keras", "saved_model", "history.json", "logs"}
+    told = json.loads(Path(model, "model.json").read_text())
+    assert told["task"] == "segmentation"
+    assert told["model"] == {
+        "name": "unet",
+        "source": "unet",
+        "parameters": {"width": 4, "depth": 1, "encoder": "plain"},
+    }
+    assert [item["code"] for item in told["classes"]] == [1, 2, 5, 9]
+    assert [band["name"] for band in told["layout"]["bands"]] == ["B4", "B8"]
+    assert told["grid"]["patch_size"] == 16
+    assert told["overlap"] >= told["receptive_field"]["radius"] > 0
+    assert told["training"]["seed"] == 0
+    assert told["scores"]["val_loss"] == min(json.loads(Path(model, "history.json").read_text())["val_loss"])
+    assert told["versions"]["keras"].startswith("3.")
+
+
+def test_it_learns(model: str) -> None:
+    history = json.loads(Path(model, "history.json").read_text())
+    assert len(history["loss"]) == 6
+    assert history["loss"][-1] < 0.7 * history["loss"][0]
+
+
+def test_logs_for_tensorboard_hold_every_epoch(model: str) -> None:
+    import tensorflow as tf
+
+    found: dict[str, list[int]] = {}
+    for file in sorted(Path(model, "logs", "validation").iterdir()):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            for value in event.summary.value:
+                assert value.metadata.plugin_data.plugin_name == "scalars"
+                found.setdefault(value.tag, []).append(event.step)
+    assert found["epoch_loss"] == list(range(6))
+
+
+def test_a_finished_training_does_nothing_more(plain_dataset: str, model: str) -> None:
+    before = {file.path: Path(file.path).stat().st_mtime_ns for file in storage.walk(model)}
+    again = train(plain_dataset, model, epochs=6, learning_rate=0.01)
+    assert again.was_complete
+    assert {file.path: Path(file.path).stat().st_mtime_ns for file in storage.walk(model)} == before
+
+
+def test_other_settings_are_refused_with_what_differs(plain_dataset: str, model: str) -> None:
+    with pytest.raises(InputError, match=r"(?s)training.learning_rate: there 0.01, now 0.5.*another --output"):
+        train(plain_dataset, model, epochs=6, learning_rate=0.5)
+    with pytest.raises(InputError, match=r"model.parameters.width: there 4, now 8"):
+        train(plain_dataset, model, epochs=6, learning_rate=0.01, settings=SMALL | {"width": "8"})
+
+
+def test_the_seed_makes_a_training_repeatable(plain_dataset: str, tmp_path: Path) -> None:
+    runs = [
+        train(plain_dataset, tmp_path / str(i), seed=seed).description["scores"] for i, seed in enumerate((5, 5, 6))
+    ]
+    assert runs[0] == runs[1]
+    assert runs[0] != runs[2]
+
+
+ALONE = """
+import sys
+import numpy as np, tensorflow as tf
+given = dict(np.load(sys.argv[2]))
+signature = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+found = signature(**{name: tf.constant(array) for name, array in given.items()})
+np.savez(sys.argv[3], **{name: tensor.numpy() for name, tensor in found.items()})
+assert not {"rsbot_beam", "tensorflow_transform"} & set(sys.modules)
+"""
+
+
+def transformed_batch(root: str, model: Any) -> tuple[dict[str, np.ndarray], list[str]]:
+    from rsbot_beam import load_dataset
+
+    batch = next(iter(load_dataset(root, "test", batch_size=64)))
+    inputs = {tensor.name: batch[tensor.name].numpy() for tensor in model.inputs}
+    return inputs, [tile.decode() for tile in batch["tile"].numpy()]
+
+
+@pytest.mark.parametrize(
+    ("fixture", "name", "settings"),
+    [
+        ("plain_dataset", "unet", SMALL),
+        ("series_dataset", "tempcnn", {"width": "4"}),
+        ("series_dataset", "utae", {"width": "4", "depth": "1"}),
+    ],
+)
+def test_raw_pixels_through_the_signature_equal_examples_through_keras(
+    fixture: str, name: str, settings: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    import keras
+
+    from rsbot_beam import read_patches
+    from rsbot_beam.learning.serving import serving_inputs
+
+    root = request.getfixturevalue(fixture)
+    train(root, tmp_path / "model", model=name, settings=settings, epochs=1)
+    network = keras.models.load_model(tmp_path / "model" / "model.keras")
+    inputs, tiles = transformed_batch(root, network)
+    patches = {str(patch.key): patch for patch in read_patches(root)}
+    np.savez(tmp_path / "given.npz", **serving_inputs([patches[tile] for tile in tiles]))  # type: ignore[arg-type]
+    files = [str(tmp_path / part) for part in ("model/saved_model", "given.npz", "found.npz")]
+    # Elsewhere, so that neither this package nor tf.Transform can be found.
+    subprocess.run([sys.executable, "-c", ALONE, *files], check=True, cwd=tmp_path, timeout=120, capture_output=True)
+    found = np.load(tmp_path / "found.npz")["probabilities"]
+    expected = network.predict_on_batch(inputs)
+    assert found.shape == (len(tiles), 16, 16, 4)
+    assert np.abs(found - expected).max() <= 1e-5
+    assert found.std() > 0.01
+
+
+def test_boxes_are_served_in_place_of_maps(sites_dataset: str, tmp_path: Path) -> None:
+    from rsbot_beam import read_patches
+    from rsbot_beam.training.trained import TrainedModel
+
+    settings = {"width": "4", "depth": "2", "head": "8"}
+    result = train(sites_dataset, tmp_path / "model", model="centernet", settings=settings, epochs=1)
+    assert [item["code"] for item in result.description["classes"]] == [1, 2]  # the background is no class
+    served = TrainedModel.load(str(tmp_path / "model"))
+    found = served.predict(list(read_patches(sites_dataset))[:3])
+    assert found["boxes"].shape == (3, 100, 4)
+    assert found["scores"].shape == found["classes"].shape == (3, 100)
+    assert set(np.unique(found["classes"])) <= {0.0, 1.0, 2.0}
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "constant"])
+def test_other_schedules_and_16_bits(plain_dataset: str, tmp_path: Path, schedule: str) -> None:
+    import keras
+
+    result = train(plain_dataset, tmp_path / "m", epochs=1, schedule=schedule, mixed_precision=True, augment=False)
+    assert np.isfinite(result.description["scores"]["val_loss"])
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_the_learning_rate_rises_and_falls(plain_dataset: str) -> None:
+    from rsbot_beam.training.train import learning_rate
+
+    rates = learning_rate(config(plain_dataset, "-", epochs=10, learning_rate=0.1), steps=10)
+    values = [float(rates(step)) for step in range(100)]  # type: ignore[operator]
+    assert values[0] < 0.1
+    assert max(values) == pytest.approx(0.1, rel=1e-5)
+    assert int(np.argmax(values)) == 5
+    assert values[-1] < 0.001
+    assert learning_rate(config(plain_dataset, "-", schedule="constant"), steps=10) == 2e-3
+
+
+def test_training_in_a_bucket(plain_dataset: str, gcs: str) -> None:
+    from rsbot_beam.training.model_file import read_model_file
+    from rsbot_beam.training.trained import TrainedModel
+
+    train(plain_dataset, f"{gcs}/model", epochs=1)
+    assert read_model_file(f"{gcs}/model") is not None
+    assert not list(storage.walk(f"{gcs}/model/checkpoints"))
+    assert TrainedModel.load(f"{gcs}/model").task == "segmentation"
+
+
+def test_a_class_that_is_missing_from_train_weighs_nothing(
+    plain_dataset: str, model: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = json.loads(Path(model, "model.json").read_text())["training"]["weights_of_classes"]
+    assert told["9"] == 0.0
+    assert min(told[code] for code in "125") > 0
+    with caplog.at_level(logging.WARNING):
+        train(plain_dataset, model, epochs=6, learning_rate=0.01)
+    assert "not in the train split, and so not learned: never there" in caplog.text
+
+
+def empty(split: str) -> Callable[[dict[str, Any]], None]:
+    def edit(content: dict[str, Any]) -> None:
+        content["splits"][split] = {"examples": 0, "nbytes": 0}
+
+    return edit
+
+
+def test_an_empty_train_split_is_an_error(plain_dataset: str, changed_dataset: Change, tmp_path: Path) -> None:
+    root = changed_dataset(plain_dataset, "no_train", empty("train"))
+    with pytest.raises(DatasetError, match=r"the train split of .* is empty: export with a smaller --split_block"):
+        train(root, tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_empty_validation_split_is_told_and_done_without(
+    plain_dataset: str, changed_dataset: Change, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = changed_dataset(plain_dataset, "no_validation", empty("validation"))
+    result = train(root, tmp_path / "model", patience=1)
+    assert "validation split" in caplog.text
+    assert set(result.description["scores"]) == {"loss", "mean_iou"}
+    assert result.description["training"]["epochs_done"] == 2
+
+
+def test_pixels_that_are_no_numbers_are_passed_over(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from rsbot_beam import read_patches
+    from rsbot_beam.data.bands import Band
+    from rsbot_beam.training.trained import TrainedModel
+    from tests.training.conftest import write_dataset
+
+    layout = replace(PLAIN, bands=(Band("B4", "float32"), Band("B8", "float32")))
+    patches = [field_patch(layout, col) for col in range(20)]
+    for patch in patches:
+        patch.pixels["B4"][2:5] = np.nan  # and valid, as a bad composite has it
+        patch.pixels["B8"][7, 7] = np.inf
+    root = write_dataset(tmp_path / "nan", patches)
+    result = train(root, tmp_path / "model")
+    assert all(np.isfinite(value) for value in result.description["scores"].values())
+    found = TrainedModel.load(str(tmp_path / "model")).predict(list(read_patches(root))[:2])
+    assert np.isfinite(found["probabilities"]).all()
+
+
+def test_an_unreadable_shard_is_named(plain_dataset: str, changed_dataset: Change, tmp_path: Path) -> None:
+    root = changed_dataset(plain_dataset, "damaged")
+    victim = min(Path(root, "train").glob("*.tfrecord"))
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    victim.write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"train split cannot be read: .*{victim.name}.*rsbot export"):
+        train(root, tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model": "unnet"}, r"there is no model 'unnet'; did you mean 'unet'\?"),
+        ({"settings": {"widht": "8"}}, r"model 'unet' has no parameter 'widht'; did you mean 'width'\?"),
+        ({"settings": {"width": "wide"}}, r"width='wide' is not of type int"),
+        ({"model": "tempcnn", "settings": {}}, r"'tempcnn' learns from a time series, but the dataset has no step"),
+        ({"model": "centernet", "settings": {}}, r"learns boxes, but the recipe 'made' has none: export solar, wind"),
+        ({"model": "nowhere.py"}, r"the model file nowhere.py does not exist"),
+    ],
+)
+def test_what_cannot_be_trained(plain_dataset: str, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        train(plain_dataset, tmp_path / "model", **changes)
+
+
+def without_label(content: dict[str, Any]) -> None:
+    content["layout"]["label"] = None
+
+
+def measured(content: dict[str, Any]) -> None:
+    content["layout"]["label"]["dtype"] = "float32"
+
+
+def nameless(content: dict[str, Any]) -> None:
+    content["layout"]["classes"] = []
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (without_label, "has no label"),
+        (measured, "has a measured quantity as label"),
+        (nameless, "names no classes"),
+    ],
+)
+def test_datasets_without_classes(
+    plain_dataset: str, changed_dataset: Change, tmp_path: Path, edit: Any, message: str
+) -> None:
+    root = changed_dataset(plain_dataset, "unlabelled", edit)
+    with pytest.raises(DatasetError, match=f"recipe 'made' {message}: export a recipe with classes"):
+        train(root, tmp_path / "model")
+
+
+def test_a_folder_without_a_dataset(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"there is no dataset in .*: it has no dataset.json"):
+        train(str(tmp_path), tmp_path / "model")
+
+
+def test_a_loss_that_becomes_infinite_ends_the_training(plain_dataset: str, tmp_path: Path) -> None:
+    import keras
+
+    from rsbot_beam.training.checkpoints import Checkpoints
+
+    watcher = Checkpoints(str(tmp_path / "model"), 3, 0, "loss")
+    watcher.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
+    with pytest.raises(RsbotError, match=r"diverged in epoch 1: .*nan.*lower --learning_rate"):
+        watcher.on_epoch_end(0, {"loss": float("nan")})
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"epochs": 0}, "epochs=0 must be 1 or more"),
+        ({"batch_size": 0}, "batch_size=0 must be 1 or more"),
+        ({"patience": -1}, "patience=-1 must be 0 or more"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0 must be a positive number"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan must be a positive number"),
+        ({"schedule": "linear"}, "schedule='linear' is not one of cosine, plateau, constant"),
+        ({"class_weights": "all"}, "class_weights='all' is not one of none, sqrt, effective"),
+    ],
+)
+def test_wrong_settings(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        config("ds", "model", **changes)
+
+
+def test_an_output_is_needed() -> None:
+    with pytest.raises(InputError, match="output is empty"):
+        config("ds", "")
+
+
+def test_a_folder_that_is_a_file_cannot_be_claimed(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot be a model's folder .*give another --output"):
+        claim(str(tmp_path / "file"), {"a": 1})
+
+
+def test_a_damaged_claim_is_told(tmp_path: Path) -> None:
+    (tmp_path / "train.json").write_text("{")
+    with pytest.raises(InputError, match=r"train.json is damaged"):
+        claim(str(tmp_path), {"a": 1})
