@@ -111,7 +111,8 @@ def count_block(block: TileBlock, settings: StrataSettings, fetcher: PixelFetche
         if isinstance(answer, FailedFetch):
             accumulator.skip()
         else:
-            accumulator.add(str(key), class_counts(answer))
+            # Of all pixels, so that a tile with little label does not count for what little it has.
+            accumulator.add(str(key), class_counts(answer), min(CELLS, key.size) ** 2)
         PROGRESS.add(tiles=1)
     return accumulator
 

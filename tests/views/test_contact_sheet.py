@@ -55,7 +55,12 @@ def drawn(png: bytes) -> np.ndarray:
 
 def is_colour(image: np.ndarray, colour: str | tuple[float, float, float]) -> np.ndarray:
     """Where an image has a colour, to the rounding of a byte."""
-    return (np.abs(image - np.array(to_rgb(colour))) < 0.01).all(axis=-1)
+    return np.asarray(np.abs(image - np.array(to_rgb(colour))).max(axis=-1) < 0.01)
+
+
+def is_magenta(image: np.ndarray) -> np.ndarray:
+    """Where a thin magenta line is, though its edges are mixed with what is beside it."""
+    return np.asarray((image[..., 0] > 0.7) & (image[..., 2] > 0.7) & (image[..., 1] < 0.4))
 
 
 def border_is_white(image: np.ndarray) -> bool:
@@ -70,7 +75,7 @@ def test_the_title_of_a_single_patch_is_not_cut_off() -> None:
     assert border_is_white(image)
     assert image.shape[1] >= 480
     # Two lines of black letters above the picture, each with white above.
-    dark = (image[:44] < 0.3).all(axis=-1).any(axis=1)
+    dark = (image[:44].max(axis=-1) < 0.3).any(axis=1)
     assert np.count_nonzero(np.diff(dark.astype(int)) == 1) >= 2
 
 
@@ -130,14 +135,14 @@ def test_a_long_code_table_is_cut_to_the_most_frequent_classes() -> None:
 def test_boxes_lie_around_their_objects() -> None:
     objects = one_box(16, 8, 48, 40)
     image = drawn(contact_sheet([("train", make_patch(DETECTION, objects=objects))], "title"))
-    rows, columns = np.nonzero(is_colour(image[:-25], "#ff00ff"))
+    rows, columns = np.nonzero(is_magenta(image[:-25]))
     top, left = _corner_of_picture(image)
     scale = 205 / SIZE
     assert rows.min() - top == pytest.approx(16 * scale, abs=1.5)
     assert rows.max() - top == pytest.approx(48 * scale, abs=1.5)
     assert columns.min() - left == pytest.approx(8 * scale, abs=1.5)
     assert columns.max() - left == pytest.approx(40 * scale, abs=1.5)
-    assert not is_colour(image[rows.min() + 8 : rows.max() - 8, columns.min() + 8 : columns.max() - 8], "#ff00ff").any()
+    assert not is_magenta(image[rows.min() + 8 : rows.max() - 8, columns.min() + 8 : columns.max() - 8]).any()
 
 
 def _corner_of_picture(image: np.ndarray) -> tuple[int, int]:
@@ -149,7 +154,7 @@ def test_a_box_that_the_edge_cuts_is_dashed_and_the_legend_says_so() -> None:
     def pixels_of(cut: bool) -> tuple[int, int]:
         objects = one_box(8, 8, 56, 56, cut=cut)
         image = drawn(contact_sheet([("train", make_patch(DETECTION, objects=objects))], "title"))
-        return int(is_colour(image[:-25], "#ff00ff").sum()), int((image[-25:] < 0.3).all(axis=-1).sum())
+        return int(is_magenta(image[:-25]).sum()), int((image[-25:].max(axis=-1) < 0.3).sum())
 
     (whole, words), (dashed, more_words) = pixels_of(False), pixels_of(True)
     assert 0.4 < dashed / whole < 0.85
