@@ -96,5 +96,9 @@ def explain(found: dict[str, Any]) -> list[str]:
     lines += [f"  {name} = {value}    ({found['types'][name]})" for name, value in found["parameters"].items()]
     size = found["size"]
     inputs = ", ".join(f"{name} {shape}" for name, shape in size["inputs"].items())
-    lines += ["", f"inputs for {_inputs(found['built_for'])}: {inputs}", f"weights: {size['weights']:,} ({size['megabytes']:.1f} MB)"]
+    lines += [
+        "",
+        f"inputs for {_inputs(found['built_for'])}: {inputs}",
+        f"weights: {size['weights']:,} ({size['megabytes']:.1f} MB)",
+    ]
     return [*lines, f"looks {size['radius']} pixels far; recommended overlap: {size['overlap']} pixels"]

@@ -63,8 +63,7 @@ def add_sampling_flags(parser: CommandParser) -> None:
     add(
         "--link_distance",
         type=float,
-        default=default.link_distance,
-        help="metres: sampled tiles that are closer fall in one split (default: %(default)s)",
+        help="metres: sampled tiles that are closer fall in one split (default: 1000 around features; otherwise places decide)",
     )
 
 

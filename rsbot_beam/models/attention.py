@@ -10,7 +10,7 @@ from rsbot_beam.models.layers import register
 # Logit of a step that is missing: its weight is 0 in float32, without the NaN that infinities breed.
 MISSING = -1e9
 # Spread of the heads' first preferences for steps, in logits: each head starts at a step or two of its own. Alike at the
-# start, all heads give the mean of the year, and learning takes twice as long.
+# start, all heads give the mean of the year, and learning starts slowly.
 STEP_SPREAD = 2.0
 
 

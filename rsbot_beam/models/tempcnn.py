@@ -23,7 +23,8 @@ class TempCNN(ModelDefinition):
         kernel: Steps that a convolution sees; odd.
         layers: Number of convolutions.
         dense: Units of the layer that sees the whole course; 256 in the paper.
-        dropout: Share of features dropped while training, after each layer.
+        dropout: Share of features dropped while training, before the classes. The paper drops after each convolution too:
+            there, on maps instead of single pixels, it takes as long as the convolution itself.
     """
 
     name: ClassVar[str] = "tempcnn"
@@ -53,11 +54,11 @@ class TempCNN(ModelDefinition):
             x = self._conv(x, self.width, self.kernel, "same", f"conv{index}")
         # A convolution as long as the series is the paper's dense layer over the flattened series, at each pixel.
         x = self._conv(x, self.dense, inputs.steps, "valid", "dense")
+        x = keras.layers.Dropout(self.dropout, name="dropout")(x)
         return probabilities(DropTime(name="drop_time")(x), classes, tensors)
 
     def _conv(self, x: keras.KerasTensor, width: int, kernel: int, padding: str, name: str) -> keras.KerasTensor:
         layers = keras.layers
         x = layers.Conv3D(width, (kernel, 1, 1), padding=padding, use_bias=False, name=name)(x)
         x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{name}_norm")(x)
-        x = layers.ReLU(name=f"{name}_relu")(x)
-        return layers.Dropout(self.dropout, name=f"{name}_dropout")(x)
+        return layers.ReLU(name=f"{name}_relu")(x)

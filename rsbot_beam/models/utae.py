@@ -31,9 +31,9 @@ class UTAE(ModelDefinition):
     description: ClassVar[str] = "U-Net with temporal attention: surroundings and course in time, gaps allowed"
     time: ClassVar[TimeAxis] = "required"
 
-    width: int = 8
+    width: int = 16
     depth: int = 2
-    heads: int = 4
+    heads: int = 8
 
     def __post_init__(self) -> None:
         check_levels(self.name, self.width, self.depth, "plain")

@@ -58,7 +58,8 @@ def sample_step(plan: ExportPlan, options: PipelineOptions) -> tuple[Sample, ...
         )
     for shortfall in drawn.shortfalls:
         LOGGER.warning("%s", shortfall)
-    samples = group_samples(drawn.samples, plan.sampling.link_distance)
+    within = plan.sampling.linked_within
+    samples = drawn.samples if within is None else group_samples(drawn.samples, within)
     write_samples(path, samples)
     return tuple(samples)
 

@@ -15,6 +15,9 @@ FEATURES = "features"
 POINTS = "points"
 MODES = (GRID, RANDOM, STRATIFIED, FEATURES, POINTS)
 
+CLUSTER = 1000.0
+"""Metres: keeps the turbines of a wind farm together, which stand 3 to 10 rotor diameters apart."""
+
 _FURTHEST_SHIFT = 0.5
 """Sides of a tile: shifted further, it would not hold its feature's place any more."""
 
@@ -37,7 +40,8 @@ class SamplingSettings:
         overlap: Whether sampled tiles may overlap.
         min_share: Share of a tile's pixels that a class takes at least, where the tile counts for it ("stratified").
         link_distance: Metres: sampled tiles with less ground between them fall in one partition, and so on along chains.
-            The default, 1 km, keeps the turbines of a wind farm together, which stand 3 to 10 rotor diameters apart.
+            None takes `CLUSTER` for "features"; for the other modes the place of a tile decides, as on a grid, and only
+            tiles that overlap are kept together.
 
     Raises:
         InputError: A value that cannot be used, or does not fit the mode.
@@ -52,7 +56,7 @@ class SamplingSettings:
     shift: float = 0.25
     overlap: bool = False
     min_share: float = 0.05
-    link_distance: float = 1000.0
+    link_distance: float | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -63,9 +67,17 @@ class SamplingSettings:
         self._check_range("background", 0.0, math.inf, "background tiles for each tile with a feature, such as 1")
         self._check_range("hard", 0.0, 1.0, "the share of background tiles near similar places")
         self._check_range("shift", 0.0, _FURTHEST_SHIFT, "in sides of a tile; beyond, the tile would miss its feature")
-        self._check_range("link_distance", 0.0, math.inf, "metres, such as 1000")
+        if self.link_distance is not None:
+            self._check_range("link_distance", 0.0, math.inf, "metres, such as 1000")
         if not 0 < self.min_share <= 1:
             raise InputError(f"min_share={self.min_share} must be above 0 and at most 1: a share of a tile's pixels")
+
+    @property
+    def linked_within(self) -> float | None:
+        """Metres within which tiles are kept in one partition; None where their places alone decide."""
+        if self.link_distance is None and self.mode == FEATURES:
+            return CLUSTER
+        return 0.0 if self.link_distance is None and self.overlap else self.link_distance
 
     @property
     def required_count(self) -> int:

@@ -55,8 +55,8 @@ _MOST_STEPS = 7
 _ROWS, _ROWS_OF_SERIES = 4, 6
 # Classes of a long code table that the legend names, those with most pixels.
 _MOST_CLASSES = 24
-# Letters of the title that fit in a hundred screen pixels, at 10 points.
-_TITLE_LETTERS = 14
+# Letters of the title that fit in a hundred screen pixels, at 10 points: the widest of them are as wide as 9 pixels.
+_TITLE_LETTERS = 11
 # Perceived brightness from where on a line is light, and gets a dark seam (Rec. 601 weights).
 _LIGHT, _WEIGHTS = 0.55, (0.299, 0.587, 0.114)
 

@@ -131,7 +131,7 @@ def test_a_plant_cluster_falls_in_one_partition(make_cover: Callable[..., Cover]
     turbines = np.concatenate([plants + shift for shift in rng.normal(0, 0.006, (12, 1, 2))])
     settings = SamplingSettings("features", overlap=True, background=0.0)
     drawn = feature_samples(make_cover("10,45,12,47"), make_places(turbines), settings).samples
-    drawn = group_samples(drawn, settings.link_distance)
+    drawn = group_samples(drawn, 1000.0)
     split = SpatialSplit((1, 1, 1))
     centres = np.array([Ground.of([s.key]).centres[0] for s in drawn])
     near = np.linalg.norm(centres[:, None] - centres[None], axis=2) < 1500

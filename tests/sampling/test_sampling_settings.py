@@ -51,3 +51,17 @@ def test_what_cannot_be(asked: dict, message: str) -> None:
 def test_the_count_of_a_mode_without_one() -> None:
     with pytest.raises(InputError, match="--sampling features needs the number of tiles"):
         _ = SamplingSettings("features").required_count
+
+
+@pytest.mark.parametrize(
+    ("given", "within"),
+    [
+        ({"mode": "features"}, 1000.0),
+        ({"mode": "features", "link_distance": 50.0}, 50.0),
+        ({"mode": "random", "count": 3}, None),
+        ({"mode": "random", "count": 3, "overlap": True}, 0.0),
+        ({"mode": "stratified", "count": 3, "link_distance": 7.0}, 7.0),
+    ],
+)
+def test_what_is_kept_in_one_partition(given: dict, within: float | None) -> None:
+    assert SamplingSettings(**given).linked_within == within
