@@ -61,8 +61,10 @@ class UTAE(ModelDefinition):
 
     def _valid(self, valid: keras.KerasTensor) -> list[keras.KerasTensor]:
         """Validity at each level: a coarse cell is there if any pixel of it is."""
-        layers = keras.layers
-        levels = [PadToMultiple(self.multiple, name="valid_pad")(ValidChannel(name="valid_channel")(valid))]
+        # In float32 also under mixed precision: TensorFlow has no such pooling of float16 on processors.
+        plain = ValidChannel(dtype="float32", name="valid_channel")(valid)
+        levels = [PadToMultiple(self.multiple, dtype="float32", name="valid_pad")(plain)]
         for level in range(1, self.depth + 1):
-            levels.append(layers.MaxPooling3D((1, 2, 2), name=f"valid{level}")(levels[-1]))
+            pool = keras.layers.MaxPooling3D((1, 2, 2), dtype="float32", name=f"valid{level}")
+            levels.append(pool(levels[-1]))
         return levels

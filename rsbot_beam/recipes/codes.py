@@ -10,6 +10,8 @@ from rsbot_beam.errors import RecipeError
 
 # Codes are painted into uint8 or uint16 bands.
 MAX_CODE = 65_535
+# Code of values whose features are left out.
+LEFT_OUT = 0
 # Turn of the hue from one class to the next: the golden ratio keeps any number of them apart.
 _HUE_STEP = 0.618034
 
@@ -32,12 +34,15 @@ def parse_codes(parameter: str, texts: Sequence[str]) -> dict[str, int]:
 def classes_of(parameter: str, texts: Sequence[str]) -> tuple[LabelClass, ...]:
     """The classes that codes stand for, in order of the codes; values of one code share a class and its first name.
 
+    Code 0 is no class: features with it are left out, and what is not painted stays unlabelled.
+
     Raises:
         RecipeError: As `parse_codes`.
     """
     names: dict[int, str] = {}
     for _, code, name in (_parse(parameter, text) for text in texts):
-        names.setdefault(code, name)
+        if code != LEFT_OUT:
+            names.setdefault(code, name)
     return tuple(LabelClass(code, names[code], colour(number)) for number, code in enumerate(sorted(names)))
 
 

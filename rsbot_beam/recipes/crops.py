@@ -67,7 +67,8 @@ class Crops(Recipe):
             every year has this band.
         label_year: Year of the map; none takes the one in which the period ends.
         column: Of fields: the property that says the crop; none makes all fields the class 1.
-        codes: Of fields: classes of the column's values, as value:code or value:code:name; none takes the values as codes.
+        codes: Of fields: classes of the column's values, as value:code or value:code:name; * stands for all other values,
+            and code 0 leaves fields out. None given takes the values as codes.
         layer: Of fields: layer of a file with several.
     """
 

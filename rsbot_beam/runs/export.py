@@ -198,12 +198,19 @@ def _check_splits(plan: ExportPlan, tiles: dict[str, int]) -> None:
         )
     if not tiles["train"]:
         raise InputError(
-            f"none of the {tiles['stored']} stored tiles is in the train split, from which statistics are learnt: use a "
-            "smaller --split_block, a larger region, or a larger train share"
+            f"none of the {tiles['stored']} stored tiles is in the train split, from which statistics are learnt: "
+            f"{_more_splits(plan)}, or give a larger train share"
         )
     for split, share in zip(("train", "validation", "test"), plan.split.shares, strict=True):
         if share and not tiles[split]:
-            LOGGER.warning("the %s split is empty: use a smaller --split_block or a larger region", split)
+            LOGGER.warning("the %s split is empty: %s", split, _more_splits(plan))
+
+
+def _more_splits(plan: ExportPlan) -> str:
+    """How to have tiles in all partitions: samples that are linked are parted by groups, others by squares of ground."""
+    if plan.is_sampled and plan.sampling.linked_within:
+        return "draw more tiles, from a larger region, or use a smaller --link_distance"
+    return "use a smaller --split_block or a larger region"
 
 
 def _check_dead_letters(result: ExportResult, store: RawStore, allowed: bool) -> None:

@@ -201,12 +201,21 @@ def choose_stratified(found: StrataAccumulator, names: Mapping[int, str], *, ove
 
 
 def _class_shortfalls(found: StrataAccumulator, names: Mapping[int, str], have: Counter[int]) -> Iterator[Shortfall]:
+    """Yields one for each class that some tiles hold, and one for all others together: maps of crops have a hundred."""
+    remedy = "; choose a larger region, or a smaller --min_share"
+    absent = []
     for code, name in names.items():
         kept = len(found.tiles_of(code))
+        if not kept:
+            absent.append(f"{code} ({name})")
+            continue
         why = f"no more than {kept} tiles of the region have it in {found.min_share:.0%} or more of their pixels"
         if kept >= found.per_class:
             why = f"{kept} tiles with it were looked at"
         if have[code] < kept:
             why += f", and {kept - have[code]} of them would overlap others"
-        why += "; choose a larger region, or a smaller --min_share"
-        yield Shortfall(f"class {code} ({name})", found.per_class, have[code], why)
+        yield Shortfall(f"class {code} ({name})", found.per_class, have[code], why + remedy)
+    if absent:
+        what = f"class {absent[0]}" if len(absent) == 1 else f"each of the {len(absent)} classes {', '.join(absent)}"
+        why = f"no tile of the region has {found.min_share:.0%} or more of its pixels in one of them{remedy}"
+        yield Shortfall(what, found.per_class, 0, why)

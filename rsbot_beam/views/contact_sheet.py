@@ -52,7 +52,8 @@ _LEAST_WIDTH = 480
 _SIDES = {1: 205, 2: 170}
 # Seven months from sowing to harvest, and the label, fit side by side at 128 pixels each.
 _MOST_STEPS = 7
-_ROWS, _ROWS_OF_SERIES = 4, 6
+# Height of all rows: a sheet is seen without much scrolling.
+_HEIGHT = 940
 # Classes of a long code table that the legend names, those with most pixels.
 _MOST_CLASSES = 24
 # Letters of the title that fit in a hundred screen pixels, at 10 points: the widest of them are as wide as 9 pixels.
@@ -95,8 +96,8 @@ class _Sheet:
 
 def sheet_size(layout: Layout) -> int:
     """How many patches of a layout a sheet shows well."""
-    rows = _ROWS_OF_SERIES if layout.steps else _ROWS
-    return rows * _Sheet.of(layout).columns
+    sheet = _Sheet.of(layout)
+    return sheet.columns * (_HEIGHT // sheet.row_height)
 
 
 def contact_sheet(patches: Sequence[tuple[str, Patch]], title: str, step_names: Sequence[str] = ()) -> bytes:

@@ -23,8 +23,8 @@ STEPS = ("20160510", None, "20160705")
 # What the land cover has: trees, built-up, bare, water; the second and third look like plants.
 LAND_COVER = (10, 50, 60, 80)
 HARD = (50, 60)
-DEGREES = 0.5
-SHAPE = (360, 720)
+DEGREES = 0.9
+SHAPE = (200, 400)
 FOLDER = "made"
 CDL_SQUARES = ("train", "test")
 NAIP_PLANTS = ("324_WND", "327_SUN")

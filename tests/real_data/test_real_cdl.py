@@ -167,16 +167,16 @@ def test_rare_crops_reach_their_number_or_are_reported(export, flags, table, dat
     there = available(data, 16, least)
     assert have[OATS] >= wanted
     assert have[ALFALFA] >= wanted
-    rare = {code for code in table if there[code] < wanted}
-    assert rare and set(table) - rare, "the squares have rare classes and others"
+    assert {bool(there[code] >= wanted) for code in table} == {True, False}, "some are too rare"
+    (nowhere,) = re.findall(rf"each of the \d+ classes (.*): {wanted} asked, 0 found", found.text)
     for code, row in table.items():
         assert have[code] >= min(wanted, there[code]), row["name"]
         short = re.search(rf"class {code} \(.*\): {wanted} asked, (\d+) found", found.text)
-        assert bool(short) == (code in rare), row["name"]
+        assert bool(short) == (0 < there[code] < wanted), row["name"]
         assert short is None or int(short[1]) == there[code] == have[code]
+        assert (f" {code} (" in f" {nowhere}") == (there[code] == 0), row["name"]
     samples = read_samples(str(found.folder / "samples.arrow"))
     assert {sample.key for sample in samples} == found.tiles
     for sample in samples:
         assert shares(sample.key, data)[int(sample.kind.removeprefix("class "))] >= least
     assert len(samples) <= wanted * len(table)
-    print(found.text)

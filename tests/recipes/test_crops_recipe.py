@@ -323,3 +323,16 @@ def test_every_option_is_one_expression(world_endpoint: Endpoint) -> None:
     text = ee.serializer.toJSON(ee.ImageCollection(list(recipe.inputs(boxes, Period.year(2023)))).toBands())
     # A year of ten days each stays far below the 10 MB that Earth Engine takes.
     assert len(text) < 200_000
+
+
+def test_fields_that_are_left_out_are_no_class() -> None:
+    recipe = Crops(labels="fields.gpkg", column="crop", codes=("maize:1", "set aside:0", "*:0"))
+    # With a class 0, all ground without a field would be learnt as that class.
+    assert [item.code for item in recipe.classes] == [1]
+    assert recipe.features(Period.year(2023))[0].codes == {"maize": 1, "set aside": 0, "*": 0}
+
+
+def test_steps_are_called_by_their_first_days() -> None:
+    season = Period.parse("2023-04-15,2023-07-01")
+    assert Crops().step_names(season) == ("2023-04-15", "2023-05-01", "2023-06-01")
+    assert load_recipe("landcover").step_names(season) == ()
