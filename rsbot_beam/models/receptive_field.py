@@ -73,7 +73,7 @@ def _average(model: keras.Model) -> None:
 
 def _radius(model: keras.Model, inputs: InputShape, stride: int, multiple: int, axis: int) -> int | None:
     """Farthest distance along an axis, on strips of growing length."""
-    gradient = tf.function(functools.partial(_gradient, model, axis=axis), reduce_retracing=True)
+    gradient = tf.function(functools.partial(_gradient, model, axis=axis), autograph=False, reduce_retracing=True)
     length = FIRST_STRIP
     while length <= LAST_STRIP:
         shape = (length, 2 * multiple) if axis == 0 else (2 * multiple, length)
@@ -97,6 +97,8 @@ def _gradient(model: keras.Model, fed: dict[str, tf.Tensor], cell: tf.Tensor, ax
         # The first channel only: probabilities of all classes sum to 1, which nothing changes.
         seen = tf.add_n([tf.reduce_sum(tf.gather(x, cell, axis=1 + axis)[..., 0]) for x in found])
     gradient = tape.gradient(seen, fed["image"])
+    if gradient is None:
+        raise InputError("the model's prediction does not depend on its input `image`")
     rows = gradient.shape.rank - 3 + axis
     return tf.reduce_max(tf.abs(gradient), axis=[i for i in range(gradient.shape.rank) if i != rows])
 
@@ -106,7 +108,7 @@ def _distance(gradient: tf.types.experimental.Callable, probes: list, cell: int,
     touched = np.max([gradient(probe, tf.constant(cell // stride)).numpy() for probe in probes], axis=0)
     places = np.flatnonzero(touched)
     if not places.size:
-        raise InputError("no pixel changes the model's prediction: does it use its input `image`?")
+        return 0
     low, high = int(places[0]), int(places[-1])
     return None if low == 0 or high == len(touched) - 1 else max(cell + stride - 1 - low, high - cell)
 

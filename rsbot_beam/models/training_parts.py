@@ -81,6 +81,7 @@ def training_parts(
         return _detection(index, definition.stride)
     loss = WeightedCrossEntropy(class_weights(index, counts, weighting))
 
+    @tf.autograph.experimental.do_not_convert  # else errors come wrapped in a trace of generated code
     def prepare(example: Example) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         _require(example, ("label", "label_valid"), "a label band", "a model for detection")
         return model_inputs(example), pixel_labels(example, index)
@@ -89,6 +90,7 @@ def training_parts(
 
 
 def _detection(index: ClassIndex, stride: int) -> TrainingParts:
+    @tf.autograph.experimental.do_not_convert  # else errors come wrapped in a trace of generated code
     def prepare(example: Example) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         _require(example, ("boxes", "box_classes", "box_count"), "boxes of objects", "a model for segmentation")
         return model_inputs(example), centre_labels(example, index, stride)

@@ -1,20 +1,23 @@
 """Checkpoints after each epoch, from which a killed training goes on as if nothing had happened.
 
 `keras.callbacks.BackupAndRestore` is not used: it writes weights and epoch one after the other and in place, so that a kill
-in between loses or repeats an epoch, and what early stopping and the history know is gone after a restart.
+in between loses or repeats an epoch; what early stopping, the history and the generators of dropout know is gone after a
+restart; and HDF5, in which it writes, may crash the process when the disk is full.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import math
-import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from rsbot_beam import storage
 from rsbot_beam.errors import RsbotError
@@ -22,7 +25,7 @@ from rsbot_beam.errors import RsbotError
 FOLDER = "checkpoints"
 STATE = "state.json"
 HISTORY = "history.json"
-_SUFFIX = ".weights.h5"
+_SUFFIX = ".npz"
 
 
 @dataclass
@@ -98,7 +101,6 @@ class Checkpoints(keras.callbacks.Callback):
     def restore(self, model: keras.Model) -> None:
         """Give a model the weights and the optimizer's state of the last epoch, if there was one."""
         if self.state.latest:
-            model.optimizer.build(model.trainable_variables)
             self._load(model, self.state.latest)
 
     def restore_best(self, model: keras.Model) -> None:
@@ -108,11 +110,10 @@ class Checkpoints(keras.callbacks.Callback):
     def _load(self, model: keras.Model, name: str) -> None:
         path = storage.join(self._folder, name)
         try:
-            with tempfile.TemporaryDirectory(prefix="rsbot-weights-") as folder:
-                local = Path(folder) / name
-                local.write_bytes(storage.read_bytes(path))
-                model.load_weights(local)
-        except (OSError, ValueError, KeyError) as error:
+            with np.load(io.BytesIO(storage.read_bytes(path)), allow_pickle=False) as arrays:
+                for index, variable in enumerate(_variables(model)):
+                    variable.assign(arrays[str(index)])
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise RsbotError(
                 f"the checkpoint {path} cannot be read ({error}): remove {self._folder} to start the training anew"
             ) from error
@@ -138,12 +139,10 @@ class Checkpoints(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _save(self, name: str) -> None:
-        local_root = None if storage.is_gcs(self._folder) else Path(self._folder)
-        if local_root:
-            local_root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=storage.temporary_name(), dir=local_root) as folder:
-            self.model.save_weights(Path(folder) / name)
-            storage.publish(Path(folder) / name, storage.join(self._folder, name))
+        content = io.BytesIO()
+        arrays = [keras.ops.convert_to_numpy(variable) for variable in _variables(self.model)]
+        np.savez(content, **{str(index): array for index, array in enumerate(arrays)})
+        storage.write_bytes(storage.join(self._folder, name), content.getbuffer())
 
     def remove(self) -> None:
         """Remove the checkpoints: the model is finished."""
@@ -151,3 +150,9 @@ class Checkpoints(keras.callbacks.Callback):
             storage.remove(file.path)
         if not storage.is_gcs(self._folder) and Path(self._folder).is_dir():
             Path(self._folder).rmdir()
+
+
+def _variables(model: keras.Model) -> list[keras.Variable]:
+    """All that training changes, in a stable order: weights, the state of the layers' chance, that of the optimizer."""
+    model.optimizer.build(model.trainable_variables)
+    return [*model.variables, *model.optimizer.variables]

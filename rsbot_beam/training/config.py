@@ -37,8 +37,8 @@ class TrainConfig:
     model: str
     output: str
     settings: Mapping[str, str] = field(default_factory=dict)
-    epochs: int = 30
-    batch_size: int = 8
+    epochs: int = 15
+    batch_size: int = 4
     learning_rate: float = 2e-3
     schedule: Schedule = "cosine"
     patience: int = 10

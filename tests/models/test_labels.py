@@ -69,7 +69,7 @@ def test_heat_falls_off_within_the_radius() -> None:
     heat = maps["heatmap"].numpy()[0, ..., 0]
     radius = int(gaussian_radius(tf.constant([20.0, 20.0])))
     row = heat[15]
-    assert radius == 3
+    assert radius == 4
     assert row[15] == 1 and (np.diff(row[15 : 15 + radius + 1]) < 0).all() and row[15 + radius] > 0
     assert row[15 + radius + 1] == 0 and np.allclose(heat, heat.T)
     assert row[16] == pytest.approx(np.exp(-1 / (2 * ((2 * radius + 1) / 6) ** 2)))

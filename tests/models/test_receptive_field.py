@@ -75,5 +75,5 @@ def test_pooling_over_the_whole_patch_has_no_end() -> None:
 
 
 def test_a_model_that_does_not_look_at_the_image() -> None:
-    with pytest.raises(InputError, match="no pixel changes"):
+    with pytest.raises(InputError, match="does not depend on its input `image`"):
         receptive_field(Custom(kind="blind"), InputShape(2), 2)

@@ -60,7 +60,7 @@ def learned(seed: int) -> tuple[keras.callbacks.History, keras.Model]:
     model = build_model(UNET, InputShape(3), 3)
     parts = training_parts(UNET, INDEX, COUNTS)
     parts.compile(model, keras.optimizers.Adam(0.02))
-    return model.fit(parts.batches(dataset), validation_data=parts.batches(dataset), epochs=6, verbose=0), model
+    return model.fit(parts.batches(dataset), validation_data=parts.batches(dataset), epochs=15, verbose=0), model
 
 
 def test_training_learns_and_repeats() -> None:

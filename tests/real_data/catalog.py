@@ -73,7 +73,7 @@ def land_cover(folder: Path) -> Path:
     return folder / FOLDER / "land_cover.tif"
 
 
-def season(folder: Path, band: str, key: Any) -> Layer:  # noqa: ANN401
+def season(folder: Path, band: str, key: Any) -> Layer:
     """A band of the monthly composites of `PERIOD` at a tile."""
     first = layer(scene(folder, "20160510"), band, key)
     return series([layer(scene(folder, date), band, key) if date else nothing_like(first) for date in STEPS])
@@ -88,7 +88,13 @@ def _numbers(date: int) -> np.ndarray:
 
 def _write(path: Path, names: tuple[str, ...], pixels: np.ndarray) -> str:
     transform = from_origin(-180, 90, DEGREES, DEGREES)
-    profile = {"driver": "GTiff", "crs": "EPSG:4326", "transform": transform, "compress": "deflate", "dtype": pixels.dtype}
+    profile = {
+        "driver": "GTiff",
+        "crs": "EPSG:4326",
+        "transform": transform,
+        "compress": "deflate",
+        "dtype": pixels.dtype,
+    }
     count, height, width = pixels.shape
     with rasterio.open(path, "w", count=count, height=height, width=width, **profile) as file:
         file.write(pixels)

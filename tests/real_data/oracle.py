@@ -15,6 +15,9 @@ import rasterio
 from rsbot_beam import TileKey
 
 FILE_NODATA = object()
+# Pixels: a centre this close to an edge counts as on it, and so to the pixel below or right of it, as rounding would have
+# it. Of the pixels of real imagery that is micrometres, of those that are made as wide as counties it is 0.1 m.
+EDGE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def places(path: Path, key: TileKey) -> tuple[np.ndarray, np.ndarray, np.ndarray
     cols, rows = to_pixels.a * x + to_pixels.c, to_pixels.e * y + to_pixels.f
     # Where the CRS of the file has no place for a point, PROJ answers infinity, which is not inside.
     inside = (rows >= 0) & (rows < profile["height"]) & (cols >= 0) & (cols < profile["width"])
-    rows, cols = (np.floor(np.where(inside, index, 0)).astype(np.int64) for index in (rows, cols))
+    rows, cols = (np.floor(np.where(inside, index, 0) + EDGE).astype(np.int64) for index in (rows, cols))
+    rows, cols = np.minimum(rows, profile["height"] - 1), np.minimum(cols, profile["width"] - 1)
     return rows, cols, inside
 
 

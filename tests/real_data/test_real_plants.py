@@ -150,7 +150,11 @@ def naip(key, data, learnt):
 def test_naip_at_a_metre(export, region_file, data, recipe, name):
     found = export(
         f"built-in {recipe}",
-        set=["imagery=naip", "mask=projects/real/assets/naip_masks", f"mask_classes={KINDS[recipe][0]}:{KINDS[recipe][0]}"],
+        set=[
+            "imagery=naip",
+            "mask=projects/real/assets/naip_masks",
+            f"mask_classes={KINDS[recipe][0]}:{KINDS[recipe][0]}",
+        ],
         region=region_file([around(naip_file(data, name), 40 * DEGREES_1M)]),
         year=2014,
         crs="EPSG:4326",

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -24,10 +24,16 @@ from rsbot_beam.data.shards import FetchedShard, Shard
 from rsbot_beam.data.splits import SPLITS, SpatialSplit
 from rsbot_beam.geometry import TileKey
 from rsbot_beam.recipes import Preprocessing
+from rsbot_beam.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from rsbot_beam.training.train import TrainResult
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SIZE = 16
+# Parameters of a U-Net that trains in a second.
+SMALL = {"width": "4", "depth": "1"}
 PERIOD = Period.parse("2023-04-01,2023-10-01")
 CLASSES = (
     LabelClass(1, "water", "#0072b2"),
@@ -169,8 +175,12 @@ def plain_dataset(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def series_dataset(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same as time series of three steps, with a static band."""
-    return write_dataset(tmp_path_factory.mktemp("series"), [field_patch(SERIES, col) for col in range(40)])
+    """The same as time series of three steps, with a static band, and pixels that are valid but no numbers."""
+    patches = [field_patch(SERIES, col) for col in range(40)]
+    for patch in patches:
+        patch.pixels["B4"][1, 2:5] = np.nan
+        patch.pixels["B8"][0, 7, 7] = np.inf
+    return write_dataset(tmp_path_factory.mktemp("series"), patches)
 
 
 @pytest.fixture(scope="session")
@@ -193,3 +203,36 @@ def changed_dataset(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., s
         return str(root)
 
     return change
+
+
+def config(dataset: str, output: Path | str, **changes: Any) -> TrainConfig:
+    """A training of seconds."""
+    told: dict[str, Any] = {"model": "unet", "settings": SMALL, "epochs": 3, "batch_size": 8, "learning_rate": 0.01}
+    return TrainConfig(dataset=dataset, output=str(output), **(told | changes))
+
+
+def train(dataset: str, output: Path | str, **changes: Any) -> TrainResult:
+    from rsbot_beam.training.train import run_training
+
+    return run_training(config(dataset, output, **changes))
+
+
+@pytest.fixture(scope="session")
+def plain_model(plain_dataset: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished training of a U-Net."""
+    return train(plain_dataset, tmp_path_factory.mktemp("unet") / "model").output
+
+
+@pytest.fixture(scope="session")
+def series_model(series_dataset: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished training of a TempCNN."""
+    output = tmp_path_factory.mktemp("tempcnn") / "model"
+    return train(series_dataset, output, model="tempcnn", settings={"width": "4"}).output
+
+
+@pytest.fixture(scope="session")
+def sites_model(sites_dataset: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A finished training of a CenterNet, long enough to find something."""
+    settings = {"width": "8", "depth": "2", "head": "8", "stride": "2"}
+    output = tmp_path_factory.mktemp("centernet") / "model"
+    return train(sites_dataset, output, model="centernet", settings=settings, epochs=25).output
