@@ -2,9 +2,10 @@
 
 A shard is an Arrow IPC file with one row for each stored tile: `tile` (the key's text), one typed list column for each
 band (the pixels in C order), `valid` (one bit per pixel and band, all bands one after the other; empty where all are
-valid), `info` (JSON: the patch's objects, group and attributes; empty where there are none) and `crc32c` (of all that). tf.Transform takes the typed columns without conversion. The header
-(schema metadata) accounts for every tile that was asked for: stored, empty or dead. Shards of equal patches are equal
-byte for byte: nothing in them depends on when or by whom they were written.
+valid), `info` (JSON: the patch's objects, group and attributes; empty where there are none) and `crc32c` (of all that).
+tf.Transform takes the typed columns without conversion. The header (schema metadata) accounts for every tile that was asked
+for: stored, empty or dead. Shards of equal patches are equal byte for byte: nothing in them depends on when or by whom they
+were written.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ MAX_PIXELS = 4_000_000
 _CLASS = "searched"
 
 
-def draw_places(image: ee.Image, region: ee.Geometry, count: int, area: float, resolution: float, seed: int) -> np.ndarray:
+def draw_places(
+    image: ee.Image, region: ee.Geometry, count: int, area: float, resolution: float, seed: int
+) -> np.ndarray:
     """Places where an image is 1, at random.
 
     Args:

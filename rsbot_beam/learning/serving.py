@@ -104,6 +104,8 @@ def serving_inputs(patches: list[Patch]) -> dict[str, np.ndarray]:
     found: dict[str, Any] = {}
     for name, flags, bands in (("image", "valid", layout.bands), ("static", "static_valid", layout.static)):
         if bands:
-            found[name] = np.stack([np.stack([p.pixels[b.name] for b in bands], -1) for p in patches]).astype(np.float32)
+            found[name] = np.stack([np.stack([p.pixels[b.name] for b in bands], -1) for p in patches]).astype(
+                np.float32
+            )
             found[flags] = np.stack([np.stack([p.valid[b.name] for b in bands], -1) for p in patches]).astype(np.uint8)
     return found

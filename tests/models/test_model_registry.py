@@ -53,7 +53,10 @@ def test_built_in_models_are_described_and_frozen(name: str) -> None:
 
 
 def test_listing_models_needs_neither_keras_nor_tensorflow() -> None:
-    code = "import sys, rsbot_beam.models.registry as r; assert r.MODELS; print('keras' in sys.modules, 'tensorflow' in sys.modules)"
+    code = (
+        "import sys, rsbot_beam.models.registry as r; assert r.MODELS; "
+        "print('keras' in sys.modules, 'tensorflow' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["False", "False"]
 

@@ -68,7 +68,7 @@ def test_outputs_are_probabilities_of_each_pixel(name: str, size: Any, make_batc
         assert {k: v.shape for k, v in found.items()} == {
             "heatmap": (*cells, 3), "size": (*cells, 2), "offset": (*cells, 2),
         }  # fmt: skip
-        assert 0 < found["heatmap"].min() and found["heatmap"].max() < 1
+        assert found["heatmap"].min() > 0 and found["heatmap"].max() < 1
     else:
         assert found.shape == (2, height, width, 3) and found.dtype == np.float32
         assert np.allclose(found.sum(-1), 1, atol=1e-5)

@@ -129,7 +129,9 @@ def test_classes_that_are_nowhere_share_one_message() -> None:
     tiles = [(tile, {1: 5, 2: 5}) for tile in many(50)]
     _, short = choose_stratified(counted(tiles, 10), {1: "a", 3: "c", 2: "b", 4: "d", 255: "z"})
     (only,) = short
-    assert str(only).startswith("each of the 3 classes 3 (c), 4 (d), 255 (z): 10 asked, 0 found: no tile of the region has")
+    assert str(only).startswith(
+        "each of the 3 classes 3 (c), 4 (d), 255 (z): 10 asked, 0 found: no tile of the region has"
+    )
 
 
 def test_tiles_of_two_zones_do_not_overlap() -> None:
