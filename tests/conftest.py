@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from rsbot_beam import storage
 from rsbot_beam.data.bands import Band, LabelClass, Layout
@@ -17,6 +18,10 @@ from rsbot_beam.data.patch import Patch
 from rsbot_beam.geometry import TileKey
 
 SIZE = 8
+
+# A busy machine takes its time; what hangs is ended by the timeout of the test.
+settings.register_profile("rsbot", deadline=None)
+settings.load_profile("rsbot")
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,11 @@ def claim(root: str, manifest: Mapping[str, Any]) -> None:
         )
 
 
+def release(root: str) -> None:
+    """Give a folder up that a run has claimed, and in which it has stored nothing."""
+    storage.remove(storage.join(root, FILE))
+
+
 def _differences(old: object, new: object, name: str = "") -> Iterator[tuple[str, str, str]]:
     if name == INFORMATION or old == new:
         return

@@ -2,3 +2,10 @@
 
 Keras runs on TensorFlow here. Importing this package loads neither: `registry` lists the models without them.
 """
+
+from __future__ import annotations
+
+import os
+
+# Before Keras is imported for the first time: a user's ~/.keras/keras.json may name another backend.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")

@@ -99,6 +99,7 @@ class CollapseTime(keras.layers.Layer):
         """
         enlarge = x.shape[2] // logits.shape[2] if x.shape[2] else tf.shape(x)[2] // tf.shape(logits)[2]
         logits = tf.repeat(tf.repeat(logits, enlarge, axis=2), enlarge, axis=3)
+        logits = tf.cast(logits, tf.float32)  # in float16 the logit of a missing step is infinite
         seen = valid > 0
         weights = tf.nn.softmax(tf.where(seen, logits, MISSING), axis=1)
         weights = tf.cast(tf.where(seen, weights, 0.0), x.dtype)

@@ -5,6 +5,14 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from rsbot_beam.errors import InputError
+
+if keras.backend.backend() != "tensorflow":
+    raise InputError(
+        f"Keras runs on {keras.backend.backend()!r}, the models need TensorFlow: set KERAS_BACKEND=tensorflow, or import "
+        "rsbot_beam.models before Keras"
+    )
+
 # Keras' default of 0.99 averages over 100 steps, as many as a small dataset has in an epoch or two: the first
 # validations would be scored with statistics of the start.
 MOMENTUM = 0.9

@@ -115,6 +115,7 @@ def _run_steps(plan: ExportPlan, options: PipelineOptions) -> ExportResult:
     _check_splits(plan, tiles)
     from rsbot_beam.runs import learning_steps
     from rsbot_beam.runs.description import describe
+    from rsbot_beam.runs.sampling import describe_samples
 
     files = plan.store.files()
     raw = raw_fingerprint(files)
@@ -124,6 +125,7 @@ def _run_steps(plan: ExportPlan, options: PipelineOptions) -> ExportResult:
         return ExportResult(config.output, tiles, None)
     tallies = learning_steps.transform_step(plan, options, files)
     dataset = describe(plan, tiles, statistics, {split: tally.to_dict() for split, tally in tallies.items()})
+    dataset["sampling"] = describe_samples(plan)
     dataset["raw"] = {"files": len(files), "fingerprint": raw}
     _warn_of_unknown_classes(plan, dataset)
     _write_preview(plan, tiles)
@@ -174,7 +176,7 @@ def _warn_of_clipped_bands(plan: ExportPlan, statistics: Mapping[str, Any]) -> N
         if statistics["bands"][band.name]["count"] and statistics["bands"][band.name]["quantiles"]["0.95"] >= most:
             LOGGER.warning(
                 "band %s: one pixel in twenty or more is %d, the most that %s holds: larger values were clamped. Declare a "
-                "wider dtype in the recipe, unless that is meant",
+                "wider dtype in the recipe, unless the asset itself has no more",
                 band.name,
                 most,
                 band.dtype,

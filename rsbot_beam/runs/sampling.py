@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import math
+from collections import Counter
+from typing import Any
 
 import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from rsbot_beam import storage
+from rsbot_beam.data.manifest import release
 from rsbot_beam.data.samples import Sample
 from rsbot_beam.errors import DatasetError, InputError
 from rsbot_beam.runs.beam_options import worker_processes
@@ -29,6 +33,7 @@ from rsbot_beam.transforms.strata import CountStrata, StrataSettings, read_strat
 
 SAMPLES = "samples.arrow"
 STRATA = "totals/strata.json"
+SHORTFALLS = "totals/sampling.json"
 # Hard places drawn for each background tile that is to lie near one: many fall on features, or on each other.
 PLACES_PER_TILE = 4
 LOGGER = logging.getLogger("rsbot_beam")
@@ -50,18 +55,35 @@ def sample_step(plan: ExportPlan, options: PipelineOptions) -> tuple[Sample, ...
     path = samples_path(plan)
     if storage.exists(path):
         return tuple(read_samples(path))
-    drawn = _draw(plan, options)
-    if not drawn.samples:
-        raise InputError(
-            f"--sampling {plan.sampling.mode} found no tile in the region {plan.region.source!r}"
-            + "".join(f"; {shortfall}" for shortfall in drawn.shortfalls)
-        )
+    try:
+        drawn = _draw(plan, options)
+        if not drawn.samples:
+            raise InputError(
+                f"--sampling {plan.sampling.mode} found no tile in the region {plan.region.source!r}"
+                + "".join(f"; {shortfall}" for shortfall in drawn.shortfalls)
+            )
+    except InputError:
+        # Nothing was drawn: the corrected command may have the folder.
+        if not plan.store.files():
+            release(plan.config.output)
+        raise
     for shortfall in drawn.shortfalls:
         LOGGER.warning("%s", shortfall)
     within = plan.sampling.linked_within
     samples = drawn.samples if within is None else group_samples(drawn.samples, within)
+    shortfalls = [{"what": item.what, "wanted": item.wanted, "found": item.found} for item in drawn.shortfalls]
+    storage.write_bytes(storage.join(plan.config.output, SHORTFALLS), json.dumps(shortfalls))
     write_samples(path, samples)
     return tuple(samples)
+
+
+def describe_samples(plan: ExportPlan) -> dict[str, Any]:
+    """How tiles were drawn, for `dataset.json`: settings, number of tiles by kind, and where it fell short."""
+    found: dict[str, Any] = dict(plan.manifest()["sampling"])
+    if plan.is_sampled:
+        found["kinds"] = dict(sorted(Counter(sample.kind for sample in drawn_before(plan)).items()))
+        found["shortfalls"] = json.loads(storage.read_text(storage.join(plan.config.output, SHORTFALLS)))
+    return found
 
 
 def drawn_before(plan: ExportPlan) -> tuple[Sample, ...]:

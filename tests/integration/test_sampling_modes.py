@@ -181,6 +181,8 @@ def test_a_rare_class_falls_short_and_says_so(tmp_path: Path, fetch: Callable[..
     assert outcome.code == 2
     assert "found no tile" in outcome.error
     assert "3 asked, 0 found" in outcome.error
+    # The folder is free for the corrected command.
+    assert fetch(tmp_path / "out", sampling="random", samples=2).code == 0
 
 
 def test_no_classes_to_count(tmp_path: Path, fetch: Callable[..., Any], plants: dict[str, Any]) -> None:
@@ -249,6 +251,10 @@ def test_plants_are_painted_and_boxed_where_they_are(around_plants: Path) -> Non
 def test_examples_of_detection(around_plants: Path) -> None:
     content = json.loads((around_plants / "dataset.json").read_text())
     raw = {str(patch.key): patch for patch in read_patches(around_plants)}
+    assert content["sampling"]["mode"] == "features"
+    assert sum(content["sampling"]["kinds"].values()) == content["tiles"]["asked"]
+    # The neighbour of a plant has no room for a tile of its own, and that is said.
+    assert [item["what"] for item in content["sampling"]["shortfalls"]] in ([], ["features seen"])
     seen, totals = 0, Counter[int]()
     for split in ("train", "validation", "test"):
         for batch in load_dataset(around_plants, split).as_numpy_iterator():

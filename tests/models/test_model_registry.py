@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,13 @@ def test_listing_models_needs_neither_keras_nor_tensorflow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_another_backend_of_keras_is_refused() -> None:
+    code = "import rsbot_beam.models.layers"
+    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
+    assert "InputError: Keras runs on 'numpy', the models need TensorFlow: set KERAS_BACKEND=tensorflow" in done.stderr
 
 
 def test_parameters_are_set_from_text() -> None:

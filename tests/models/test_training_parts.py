@@ -18,7 +18,7 @@ from rsbot_beam.models.training_parts import LabelledAccuracy, training_parts
 
 Batch = dict[str, np.ndarray]
 INDEX = ClassIndex((3, 7, 200))
-COUNTS = {3: 100, 7: 50, 200: 10}
+COUNTS = {3: 100, 7: 90, 200: 80}
 UNET = load_model_definition("unet", {"width": "4", "depth": "1"})
 
 
@@ -55,19 +55,21 @@ def learned(seed: int) -> tuple[keras.callbacks.History, keras.Model]:
     label = np.select([image[..., 0] < -0.5, image[..., 0] < 0.5], [3, 7], 200).astype(np.uint8)
     ones = np.ones(label.shape, np.uint8)
     batch = {"image": image, "valid": ones, "label": label, "label_valid": ones}
+    # Repeated: an epoch of four steps would mostly be Keras' own work between epochs.
     dataset = tf.data.Dataset.from_tensor_slices(batch).batch(4)
     keras.utils.set_random_seed(seed)
     model = build_model(UNET, InputShape(3), 3)
     parts = training_parts(UNET, INDEX, COUNTS)
     parts.compile(model, keras.optimizers.Adam(0.02))
-    return model.fit(parts.batches(dataset), validation_data=parts.batches(dataset), epochs=15, verbose=0), model
+    train, validation = parts.batches(dataset.repeat(20)), parts.batches(dataset)
+    return model.fit(train, validation_data=validation, epochs=2, verbose=0, shuffle=False), model
 
 
 def test_training_learns_and_repeats() -> None:
     first, model = learned(1)
     second, again = learned(1)
     assert first.history["loss"][-1] < 0.6 * first.history["loss"][0]
-    assert first.history["val_accuracy"][-1] > 0.8
+    assert first.history["val_accuracy"][-1] > 0.9
     assert first.history == second.history
     assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), again.get_weights(), strict=True))
 
@@ -102,10 +104,10 @@ def test_a_detector_learns_where_objects_are() -> None:
     model = build_model(definition, InputShape(2), 1)
     parts = training_parts(definition, index, {})
     parts.compile(model, keras.optimizers.Adam(0.01))
-    dataset = parts.batches(tf.data.Dataset.from_tensor_slices(batch).batch(8))
-    history = model.fit(dataset, epochs=40, verbose=0).history["loss"]
+    dataset = parts.batches(tf.data.Dataset.from_tensor_slices(batch).batch(8).repeat(20))
+    history = model.fit(dataset, epochs=2, verbose=0, shuffle=False).history["loss"]
     found = serving_model(model, definition, index).predict_on_batch({n: batch[n] for n in ("image", "valid")})
-    assert history[-1] < 0.3 * history[0]
+    assert history[-1] < 0.5 * history[0]
     assert np.median(np.abs(found["boxes"][:, 0] - boxes[:, 0])) < 1.5
     assert (found["classes"][:, 0] == 5).all()
 
