@@ -65,8 +65,10 @@ def read_features(
     wanted = None if columns is None else list(dict.fromkeys([*columns, *([id_column] if id_column else [])]))
     try:
         chunks = _opened(where, layer, wanted)
-    except (RegionError, GridError) as error:
+    except RegionError as error:
         raise InputError(str(error)) from error
+    except GridError as error:
+        raise InputError(f"the CRS of {str(path)!r} cannot be used: {error}") from error
     return cleaned((_named(chunk, id_column) for chunk in _relabelled(chunks)), str(path))
 
 

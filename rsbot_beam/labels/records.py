@@ -52,17 +52,25 @@ def label_records(sources: Iterable[tuple[LabelFeatures, Iterable[Features]]]) -
 
 def _records_of(spec: LabelFeatures, chunks: Iterable[Features], prefix: str, start: int) -> Iterator[FeatureRecords]:
     unknown: Counter[str] = Counter()
+    met: set[str] = set()
     lines = kept = seen = 0
     for chunk in chunks:
         flat, dropped = single_parts(chunk)
         lines, seen = lines + dropped, seen + len(chunk)
-        codes = class_codes(spec, flat, unknown)
+        codes = class_codes(spec, flat, unknown, met)
         rows = np.flatnonzero(codes != BACKGROUND) if spec.column is not None else np.arange(len(flat))
         flat, codes = flat.take(rows), codes[rows]
         kept += len(flat)
         if len(flat):
             yield _record(spec, flat, codes, prefix, start + kept - len(flat))
     _report(spec, unknown, lines, kept, seen)
+    missing = [repr(value) for value in spec.codes if value not in met and value != ANY]
+    if missing and seen:
+        warnings.warn(
+            f"{spec.source}: no feature has the value {listed(missing)} in column {spec.column!r}, which `codes` gives a "
+            f"class; it has {listed(map(repr, sorted(met)))}",
+            stacklevel=2,
+        )
 
 
 def _report(spec: LabelFeatures, unknown: Counter[str], lines: int, kept: int, seen: int) -> None:
@@ -117,8 +125,12 @@ def _parts(geometry: BaseGeometry) -> list[BaseGeometry]:
     return list(parts[(shapely.get_type_id(parts) == shapely.GeometryType.POINT) & ~shapely.is_empty(parts)])
 
 
-def class_codes(spec: LabelFeatures, features: Features, unknown: Counter[str]) -> np.ndarray:
+def class_codes(
+    spec: LabelFeatures, features: Features, unknown: Counter[str], met: set[str] | None = None
+) -> np.ndarray:
     """Returns the class code of each feature, int32 (n,); counts in `unknown` the values that have none.
+
+    All values are added to `met`.
 
     Raises:
         InputError: The features have no such property.
@@ -128,6 +140,7 @@ def class_codes(spec: LabelFeatures, features: Features, unknown: Counter[str]) 
     check_columns([spec.column], features.values, features.source)
     texts = [value_text(value) for value in features.values[spec.column]]
     codes = {text: _code(spec, text) for text in set(texts)}
+    (met if met is not None else set()).update(codes)
     unknown.update(text for text in texts if codes[text] is None)
     return np.array([codes[text] or 0 for text in texts], np.int32)
 

@@ -57,11 +57,7 @@ def sample_step(plan: ExportPlan, options: PipelineOptions) -> tuple[Sample, ...
         return tuple(read_samples(path))
     try:
         drawn = _draw(plan, options)
-        if not drawn.samples:
-            raise InputError(
-                f"--sampling {plan.sampling.mode} found no tile in the region {plan.region.source!r}"
-                + "".join(f"; {shortfall}" for shortfall in drawn.shortfalls)
-            )
+        samples = _grouped(plan, drawn)
     except InputError:
         # Nothing was drawn: the corrected command may have the folder.
         if not plan.store.files():
@@ -69,12 +65,31 @@ def sample_step(plan: ExportPlan, options: PipelineOptions) -> tuple[Sample, ...
         raise
     for shortfall in drawn.shortfalls:
         LOGGER.warning("%s", shortfall)
-    within = plan.sampling.linked_within
-    samples = drawn.samples if within is None else group_samples(drawn.samples, within)
     shortfalls = [{"what": item.what, "wanted": item.wanted, "found": item.found} for item in drawn.shortfalls]
     storage.write_bytes(storage.join(plan.config.output, SHORTFALLS), json.dumps(shortfalls))
     write_samples(path, samples)
     return tuple(samples)
+
+
+def _grouped(plan: ExportPlan, drawn: Selection) -> list[Sample]:
+    """The samples with their groups, of which some must be there to learn from."""
+    if not drawn.samples:
+        raise InputError(
+            f"--sampling {plan.sampling.mode} found no tile in the region {plan.region.source!r}"
+            + "".join(f"; {shortfall}" for shortfall in drawn.shortfalls)
+        )
+    within = plan.sampling.linked_within
+    samples = drawn.samples if within is None else group_samples(drawn.samples, within)
+    splits = Counter(plan.split.split_of(sample.key, sample.group) for sample in samples)
+    if not splits["train"] and plan.config.steps != ("fetch",):
+        groups = len({sample.group for sample in samples})
+        linked = f" in {groups} groups that stay together (--link_distance {within:g})" if within is not None else ""
+        raise InputError(
+            f"none of the {len(samples)} sampled tiles{linked} falls in the train split, from which statistics are learnt: "
+            "give a larger region, more samples, a smaller --link_distance or --split_block, or all to one split with "
+            "--split 100,0,0"
+        )
+    return samples
 
 
 def describe_samples(plan: ExportPlan) -> dict[str, Any]:

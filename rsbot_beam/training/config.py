@@ -37,11 +37,11 @@ class TrainConfig:
     model: str
     output: str
     settings: Mapping[str, str] = field(default_factory=dict)
-    epochs: int = 15
+    epochs: int = 12
     batch_size: int = 4
     learning_rate: float = 2e-3
     schedule: Schedule = "cosine"
-    patience: int = 10
+    patience: int = 6
     class_weights: Weighting = "sqrt"
     augment: bool = True
     mixed_precision: bool = False

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from rsbot_beam.data.bands import Layout
 from rsbot_beam.errors import DatasetError
-from rsbot_beam.models.classes import UNLABELLED, ClassIndex, Weighting, class_weights
-from rsbot_beam.models.definition import Detector, ModelDefinition
-from rsbot_beam.models.labels import INPUTS, centre_labels, pixel_labels
-from rsbot_beam.models.losses import CentreL1, HeatmapFocalLoss, WeightedCrossEntropy
+from rsbot_beam.models.classes import ClassIndex, Weighting, class_weights
+from rsbot_beam.models.definition import ModelDefinition
+from rsbot_beam.models.labels import INPUTS
+from rsbot_beam.models.losses import WeightedCrossEntropy
+from rsbot_beam.models.training_parts import TrainingParts, training_parts
 
 LOGGER = logging.getLogger("rsbot_beam")
 LABELS = {
@@ -31,11 +31,13 @@ class TrainingTask:
     Attributes:
         definition: The model.
         index: The classes.
+        parts: Labels, losses and metrics.
         weights: How much each class counts; empty for a detector.
     """
 
     definition: ModelDefinition
     index: ClassIndex
+    parts: TrainingParts
     weights: tuple[float, ...] = ()
 
     @property
@@ -50,17 +52,8 @@ class TrainingTask:
             example: Features by name.
             inputs: Names of the inputs that the model has.
         """
-        fed = {name: example[name] for name in sorted(inputs)}
-        if isinstance(self.definition, Detector):
-            return fed, centre_labels(example, self.index, self.definition.stride)
-        return fed, pixel_labels(example, self.index)
-
-    def compile_arguments(self) -> dict[str, Any]:
-        """Loss and metrics, as `keras.Model.compile` takes them."""
-        if self.definition.task == "detection":
-            return {"loss": {"heatmap": HeatmapFocalLoss(), "size": CentreL1(), "offset": CentreL1()}}
-        iou = keras.metrics.MeanIoU(len(self.index), "mean_iou", ignore_class=UNLABELLED, sparse_y_pred=False)
-        return {"loss": WeightedCrossEntropy(self.weights), "metrics": [iou]}
+        fed, labels = self.parts.prepare(example)
+        return {name: fed[name] for name in sorted(inputs)}, labels
 
 
 def training_task(
@@ -79,7 +72,8 @@ def training_task(
         InputError: None of the classes occurs.
     """
     if definition.task == "detection":
-        return TrainingTask(definition, _detected(definition, layout, content))
+        index = _detected(definition, layout, content)
+        return TrainingTask(definition, index, training_parts(definition, index, {}))
     if layout.label is None or layout.label.numpy.kind not in "iu" or not layout.classes:
         raise DatasetError(
             f"the model {definition.name!r} learns a class for each pixel, but the dataset's recipe "
@@ -91,7 +85,8 @@ def training_task(
     weights = class_weights(index, counts, weighting)
     # A class that is never shown has no say in the validation loss either.
     kept = tuple(w if counts.get(code) else 0.0 for w, code in zip(weights, index.codes, strict=True))
-    return TrainingTask(definition, index, kept)
+    parts = replace(training_parts(definition, index, counts, weighting), loss=WeightedCrossEntropy(kept))
+    return TrainingTask(definition, index, parts, kept)
 
 
 def _detected(definition: ModelDefinition, layout: Layout, content: Mapping[str, Any]) -> ClassIndex:

@@ -114,7 +114,8 @@ def _train(config: TrainConfig, task: TrainingTask, layout: Layout, content: dic
     }
     model = build_model(task.definition, InputShape.of(layout), len(task.index))
     steps = examples["train"].steps(config.batch_size)
-    model.compile(keras.optimizers.Adam(learning_rate(config, steps)), **task.compile_arguments(), jit_compile=False)
+    # XLA takes longer on processors: 1.5 times for U-TAE and U-Net, 10 times for TempCNN (measured on two cores).
+    task.parts.compile(model, keras.optimizers.Adam(learning_rate(config, steps)), jit_compile=False)
     state = fit(model, task, config, examples)
     LOGGER.info("exporting the weights of epoch %d to %s", state.best_epoch + 1, config.output)
     export_model(model, serving_model(model, task.definition, task.index), config.output, config.dataset, layout)

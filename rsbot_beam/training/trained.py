@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -16,8 +18,9 @@ from rsbot_beam.data.patch import Patch
 from rsbot_beam.errors import InputError
 from rsbot_beam.learning.serving import serving_inputs
 from rsbot_beam.models.classes import ClassIndex
+from rsbot_beam.models.registry import load_model_definition
 from rsbot_beam.training.description import layout_of
-from rsbot_beam.training.model_file import SAVED_MODEL, require_model_file
+from rsbot_beam.training.model_file import KERAS_MODEL, SAVED_MODEL, require_model_file
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,22 @@ class TrainedModel:
     def index(self) -> ClassIndex:
         """The classes' codes and numbers."""
         return ClassIndex(tuple(item.code for item in self.classes))
+
+    def network(self) -> keras.Model:
+        """The Keras model alone, from transformed features to what it learned, to train on or to take apart.
+
+        Raises:
+            InputError: It is damaged, or the Python file of a user's own model is gone.
+        """
+        importlib.import_module("rsbot_beam.models.training_parts")
+        told = self.description["model"]
+        # Keras finds layers by their names once the modules that define them are loaded.
+        load_model_definition(told["source"] if "/" in told["source"] or ".py" in told["source"] else told["name"])
+        path = storage.join(storage.local_folder(self.root), KERAS_MODEL)
+        try:
+            return keras.models.load_model(path)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{storage.join(self.root, KERAS_MODEL)} cannot be loaded ({error})") from error
 
     def predict(self, patches: Sequence[Patch]) -> dict[str, np.ndarray]:
         """What the model says of raw patches of one size: outputs of the signature by name, a row for each patch."""

@@ -104,7 +104,7 @@ def curves_picture(
     Returns:
         A PNG.
     """
-    panels = [bool(history), any("mean_iou" in name for name in history), bool(bars), bool(precision_recall)]
+    panels = [bool(history), "accuracy" in history, bool(bars), bool(precision_recall)]
     count = max(1, sum(panels))
     widths = [1.6 if bars and i == count - 1 - bool(precision_recall) else 1.0 for i in range(count)]
     figure = Figure(figsize=(4.0 * sum(widths), 4.2), layout="constrained")
@@ -112,7 +112,7 @@ def curves_picture(
     if panels[0]:
         _lines(next(axes), history, "loss")
     if panels[1]:
-        _lines(next(axes), history, "mean_iou")
+        _lines(next(axes), history, "accuracy")
     if bars:
         _bars(next(axes), bars)
     if precision_recall:
@@ -127,7 +127,7 @@ def _lines(axis: Any, history: Mapping[str, Sequence[float]], name: str) -> None
             colour = LINES[0] if label == "validation" else LINES[1]
             axis.plot(range(1, len(history[key]) + 1), history[key], style, color=colour, label=label)
     axis.set_xlabel("epoch")
-    axis.set_ylabel(name.replace("mean_iou", "mean IoU"))
+    axis.set_ylabel(name)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
 

@@ -375,3 +375,25 @@ def test_flags_that_do_not_fit(tmp_path: Path, fetch: Callable[..., Any], flags:
     outcome = fetch(tmp_path / "out", **flags)
     assert outcome.code == 2
     assert message in outcome.error
+
+
+def test_nothing_to_learn_from_is_said_before_the_fetch(
+    tmp_path: Path, export: Callable[..., Any], plants: dict[str, Any], earth: Any
+) -> None:
+    flags = {**plants, "region": WIDE, "sampling": "features", "link_distance": 1e5, "split": "0.001,50,50"}
+    before = earth.pixel_requests()
+    outcome = export(tmp_path / "out", **flags)
+    assert outcome.code == 2
+    assert "in 1 groups that stay together" in outcome.error
+    assert earth.pixel_requests() == before
+    assert not (tmp_path / "out" / "export.json").exists()
+
+
+def test_a_class_that_no_feature_has_is_named(
+    tmp_path: Path, fetch: Callable[..., Any], plants: dict[str, Any]
+) -> None:
+    recipe = tmp_path / "plants.py"
+    recipe.write_text(Path(plants["recipe"]).read_text().replace('"wind": 2}', '"wimd": 2, "*": 0}'))
+    flags = {"recipe": recipe, "set": plants["set"], "region": WIDE, "sampling": "features", "background": 0}
+    with pytest.warns(UserWarning, match="no feature has the value 'wimd' in column 'kind'.* it has 'solar', 'wind'"):
+        assert fetch(tmp_path / "out", **flags).code == 0

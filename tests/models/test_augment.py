@@ -113,3 +113,11 @@ def test_seeds_repeat_and_epochs_differ(dataset: tf.data.Dataset) -> None:
     # Examples of one batch are turned each in its own way.
     same = tf.data.Dataset.from_tensors({n: tf.repeat(v[:1], 64, axis=0) for n, v in tensors(painted(5, 1)).items()})
     assert len({array.tobytes() for array in images(augment(same, seed=1))}) == SYMMETRIES
+
+
+def test_patches_of_unknown_size_are_refused() -> None:
+    dataset = tf.data.Dataset.from_generator(
+        lambda: iter(()), output_signature={"image": tf.TensorSpec((None, None, None, 3), tf.float32)}
+    )
+    with pytest.raises(Exception, match="all must be of one known size"):
+        augment(dataset, seed=1)

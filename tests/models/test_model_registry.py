@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -62,11 +62,14 @@ def test_listing_models_needs_neither_keras_nor_tensorflow() -> None:
     assert done.stdout.split() == ["False", "False"]
 
 
-def test_another_backend_of_keras_is_refused() -> None:
-    code = "import rsbot_beam.models.layers"
-    environment = {**os.environ, "KERAS_BACKEND": "numpy"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
-    assert "InputError: Keras runs on 'numpy', the models need TensorFlow: set KERAS_BACKEND=tensorflow" in done.stderr
+def test_another_backend_of_keras_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    from rsbot_beam.models import layers
+
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(InputError, match="Keras runs on 'torch', the models need TensorFlow: set KERAS_BACKEND"):
+        importlib.reload(layers)
 
 
 def test_parameters_are_set_from_text() -> None:

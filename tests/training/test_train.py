@@ -199,7 +199,7 @@ def test_an_empty_validation_split_is_told_and_done_without(
     root = changed_dataset(plain_dataset, "no_validation", empty("validation"))
     result = train(root, tmp_path / "model", patience=1, epochs=2)
     assert "validation split" in caplog.text
-    assert set(result.description["scores"]) == {"loss", "mean_iou"}
+    assert set(result.description["scores"]) == {"loss", "accuracy"}
     assert result.description["training"]["epochs_done"] == 2
 
 
