@@ -68,15 +68,17 @@ class Deadline:
     Attributes:
         end: On the clock of `time.monotonic`, seconds.
         seconds: How long that is from the beginning, for messages.
+        most: Requests in flight at most, until then.
     """
 
     end: float
     seconds: float
+    most: int = 40
 
     @classmethod
-    def after(cls, seconds: float) -> Deadline:
+    def after(cls, seconds: float, most: int = 40) -> Deadline:
         """The moment so many seconds from now."""
-        return cls(time.monotonic() + seconds, seconds)
+        return cls(time.monotonic() + seconds, seconds, most)
 
     def left(self) -> float:
         """Seconds left, at least 0."""
@@ -101,9 +103,12 @@ def ask(calls: Mapping[str, Callable[[], Any]], deadline: Deadline) -> dict[str,
     """
     found: dict[str, Answer | Exception] = {}
 
+    in_flight = threading.Semaphore(deadline.most)
+
     def run(name: str, call: Callable[[], Any]) -> None:
         try:
-            found[name] = Answer(call())
+            with in_flight:
+                found[name] = Answer(call())
         except Exception as error:  # The client lets through those of google-auth, googleapiclient and requests.
             LOGGER.debug("no answer to %r", name, exc_info=True)
             found[name] = error

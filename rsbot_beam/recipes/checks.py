@@ -45,7 +45,13 @@ LOGGER = logging.getLogger("rsbot_beam")
 
 
 def require_recipe_assets(
-    recipe: Recipe, region: Region, period: Period, resolution: float, *, seconds: float = CHECK_SECONDS
+    recipe: Recipe,
+    region: Region,
+    period: Period,
+    resolution: float,
+    *,
+    seconds: float = CHECK_SECONDS,
+    most: int = 40,
 ) -> list[Problem]:
     """Check as `check_recipe_assets` does, log the warnings, and refuse to go on with errors.
 
@@ -56,7 +62,7 @@ def require_recipe_assets(
         RecipeError: There are errors; the message lists them and the warnings.
         AuthenticationError: Earth Engine does not accept the credentials, or denies the project.
     """
-    problems = check_recipe_assets(recipe, region, period, resolution, seconds=seconds)
+    problems = check_recipe_assets(recipe, region, period, resolution, seconds=seconds, most=most)
     if any(problem.severity == "error" for problem in problems):
         lines = "".join(f"\n  {problem}" for problem in problems)
         raise RecipeError(
@@ -75,6 +81,7 @@ def check_recipe_assets(
     *,
     seconds: float = CHECK_SECONDS,
     pixels: int = LOOK_PIXELS,
+    most: int = 40,
 ) -> list[Problem]:
     """Everything that does not fit between a recipe and Earth Engine, errors first; empty if all is well.
 
@@ -88,6 +95,7 @@ def check_recipe_assets(
         resolution: Pixel size of the run, in metres.
         seconds: How long all may take; what is not answered then becomes a warning "not-checked".
         pixels: How many pixels of the label to look at.
+        most: Requests in flight at most.
 
     Raises:
         AuthenticationError: Earth Engine does not accept the credentials, or denies the project.
@@ -97,7 +105,7 @@ def check_recipe_assets(
     from rsbot_beam.earthengine.asset_region import boxes
     from rsbot_beam.earthengine.asset_requests import Deadline, compute_groups
 
-    deadline, place, words = Deadline.after(seconds), boxes(region), _words(region)
+    deadline, place, words = Deadline.after(seconds, most), boxes(region), _words(region)
     built = _build(recipe, place, period)
     assets = AssetChecks(_queries(recipe, built), place, period, words)
     assets.look_up(deadline)

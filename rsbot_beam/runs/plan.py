@@ -149,7 +149,7 @@ def plan_export(config: ExportConfig) -> ExportPlan:
     initialize(config.endpoint)
     metres = grid_metres(grid)
     if read_manifest(config.output) is None:
-        require_recipe_assets(recipe, region, config.period, metres)
+        require_recipe_assets(recipe, region, config.period, metres, most=config.endpoint.max_requests)
     records = read_label_features(recipe.features(config.period), region, MARGIN_TILES * metres * grid.patch_size)
     layout, source = build_source(recipe, region, config.period)
     if records is not None:

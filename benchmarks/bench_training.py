@@ -1,0 +1,109 @@
+"""The input road of training: alone, and against the same model fed from memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import tensorflow as tf
+
+from benchmarks.asset import PATCH
+from benchmarks.exports import bench_folder, config, earth, export
+from benchmarks.measure import cpu_of
+from benchmarks.report import figure, heading, note
+from rsbot_beam.data.dataset_file import require_dataset_file
+from rsbot_beam.models.definition import InputShape, build_model
+from rsbot_beam.models.registry import load_model_definition
+from rsbot_beam.training.description import layout_of
+from rsbot_beam.training.feed import Examples, find_examples, training_batches
+from rsbot_beam.training.tasks import TrainingTask, training_task
+
+# Patches a side of the export; epochs of a measured `fit`, and how often each is measured: the best counts, as what else
+# runs on the machine only ever makes one slower.
+SIDE, EPOCHS, ROUNDS = 18, 2, 3
+BATCH = 8
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A dataset and a model."""
+
+    examples: Examples
+    task: TrainingTask
+    model: keras.Model
+
+    @classmethod
+    def of(cls, root: str) -> Bench:
+        """The dataset in a folder, and a compiled U-Net for it."""
+        content = require_dataset_file(root)
+        definition = load_model_definition("unet")
+        task = training_task(definition, layout_of(content), content, "sqrt")
+        model = build_model(definition, InputShape.of(layout_of(content)), len(task.index))
+        task.parts.compile(model, keras.optimizers.Adam(), jit_compile=False)
+        return cls(find_examples(root, "train", content, task.features), task, model)
+
+    @property
+    def patches(self) -> int:
+        """Patches of all epochs."""
+        return self.examples.count * EPOCHS
+
+    def batches(self) -> tf.data.Dataset:
+        """As `rsbot train` is fed."""
+        inputs = frozenset(tensor.name for tensor in self.model.inputs)
+        return training_batches(
+            self.examples, lambda example: self.task.pair(example, inputs), BATCH, range(EPOCHS), 0, augment=True
+        )
+
+    def fit(self, batches: tf.data.Dataset) -> float:
+        """Patches a second, the best of several."""
+        steps = self.examples.steps(BATCH)
+        arguments: dict[str, Any] = {"steps_per_epoch": steps, "epochs": EPOCHS, "verbose": 0, "shuffle": False}
+        return max(self.patches / cpu_of(lambda: self.model.fit(batches, **arguments))[1] for _ in range(ROUNDS))
+
+
+def in_memory(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """The same batches, held as tensors; nothing is read, decoded or turned."""
+    held = list(batches)
+
+    def generate() -> Iterator[Any]:
+        yield from held
+
+    spec = batches.element_spec
+    made = tf.data.Dataset.from_generator(generate, output_signature=spec)
+    cached = made.cache()
+    for _ in cached:
+        pass
+    return cached.apply(tf.data.experimental.assert_cardinality(len(held)))
+
+
+def main() -> None:
+    heading("training a U-Net with its defaults")
+    with bench_folder() as folder, tempfile.TemporaryDirectory(dir=folder) as name:
+        with earth(folder) as url:
+            export(config(url, folder, Path(name), SIDE * PATCH))
+        bench = Bench.of(name)
+        note(
+            f"{bench.examples.count} patches of 128 x 128 x 6, batches of {BATCH}, augmented, in a new order each epoch"
+        )
+        cpu, wall = min((cpu_of(lambda: sum(1 for _ in bench.batches())) for _ in range(ROUNDS)), key=lambda t: t[1])
+        reader = bench.patches / wall
+        memory = in_memory(bench.batches())
+        bench.model.fit(bench.batches(), steps_per_epoch=1, epochs=1, verbose=0, shuffle=False)
+        from_memory, from_files = bench.fit(memory), bench.fit(bench.batches())
+        figure("reader alone: read, decode, order, turn, label", reader, "patches/s")
+        figure("  CPU", 1e3 * cpu / bench.patches, "ms/patch", digits=2)
+        figure("training, fed from memory", from_memory, "patches/s")
+        figure("training, fed from TFRecords", from_files, "patches/s")
+        figure("reader over model", reader / from_memory, "times", at_least=5.0)
+        figure("training from TFRecords over from memory", from_files / from_memory, "of 1", at_least=0.95, digits=3)
+
+
+if __name__ == "__main__":
+    main()
