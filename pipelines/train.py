@@ -8,7 +8,7 @@ from typing import get_args
 from pipelines.command_line import CommandParser
 from pipelines.recipes import settings_of
 from rsbot_beam.models.classes import Weighting
-from rsbot_beam.training.config import Schedule, TrainConfig
+from rsbot_beam.training.config import EPOCHS, Schedule, TrainConfig
 
 EXAMPLE = """
 
@@ -29,7 +29,7 @@ def parser() -> CommandParser:
     add("--model", required=True, help="name of a model (see `rsbot models`), or your own .py file")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="parameter of the model; repeatable")
     add("--output", required=True, help="folder of the model, local or gs://; the same command continues it")
-    add("--epochs", type=int, default=default.epochs, help="most passes over the train split (default: %(default)s)")
+    add("--epochs", type=int, default=0, help=f"most passes over the train split (default: {_by_task()})")
     add("--batch_size", type=int, default=default.batch_size, help="patches in a step (default: %(default)s)")
     add("--learning_rate", type=float, default=default.learning_rate, help="of Adam (default: %(default)s)")
     add(
@@ -54,6 +54,10 @@ def parser() -> CommandParser:
     add("--mixed_precision", action="store_true", help="compute in 16 bits where that is safe")
     add("--seed", type=int, default=default.seed, help="of weights and chance (default: %(default)s)")
     return p
+
+
+def _by_task() -> str:
+    return ", ".join(f"{task} {epochs}" for task, epochs in EPOCHS.items())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 from rsbot_beam.errors import InputError
 from rsbot_beam.models.classes import Weighting
 
 Schedule = Literal["cosine", "plateau", "constant"]
+# Epochs by task, with which 300 patches of 128 x 128 pixels train in under six minutes on two cores: time series of 7 steps
+# of 8 bands with U-TAE, the slowest of the built-in models; single composites with CenterNet, which takes long to be sure.
+EPOCHS = {"segmentation": 12, "detection": 40}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +24,7 @@ class TrainConfig:
         model: Name of a built-in model, or path of a Python file.
         output: Folder of the model, local or `gs://`.
         settings: Parameters of the model, as text.
-        epochs: Most passes over the train split.
+        epochs: Most passes over the train split; 0 takes `EPOCHS` of the model's task.
         batch_size: Patches in a step.
         learning_rate: Of Adam, at its highest.
         schedule: "cosine": warm-up, then down to 0 along a cosine; "plateau": halved where the validation loss stays;
@@ -37,18 +40,18 @@ class TrainConfig:
     model: str
     output: str
     settings: Mapping[str, str] = field(default_factory=dict)
-    epochs: int = 12
+    epochs: int = 0
     batch_size: int = 4
     learning_rate: float = 2e-3
     schedule: Schedule = "cosine"
-    patience: int = 6
+    patience: int = 10
     class_weights: Weighting = "sqrt"
     augment: bool = True
     mixed_precision: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 1), ("patience", 0), ("seed", 0)):
+        for name, least in (("epochs", 0), ("batch_size", 1), ("patience", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name}={getattr(self, name)} must be {least} or more")
         if not 0 < self.learning_rate < float("inf"):
@@ -58,6 +61,10 @@ class TrainConfig:
                 raise InputError(f"{name}={getattr(self, name)!r} is not one of {', '.join(get_args(kind))}")
         if not self.output:
             raise InputError("output is empty: name a folder for the model")
+
+    def for_task(self, task: str) -> TrainConfig:
+        """The same with all that follows from the model's task."""
+        return self if self.epochs else replace(self, epochs=EPOCHS[task])
 
     def comparable(self) -> dict[str, Any]:
         """What a later run of the same training must have in common with this one, as plain values."""

@@ -65,6 +65,7 @@ def run_training(config: TrainConfig) -> TrainResult:
     """
     content = require_dataset_file(config.dataset)
     definition = load_model_definition(config.model, config.settings)
+    config = config.for_task(definition.task)
     layout = layout_of(content)
     task = training_task(definition, layout, content, config.class_weights)
     _check_train_split(config, content)

@@ -16,6 +16,7 @@ import pytest
 from rsbot_beam import storage
 from rsbot_beam.errors import DatasetError, InputError, RsbotError
 from rsbot_beam.training.claim import claim
+from rsbot_beam.training.config import EPOCHS
 from tests.training.conftest import SMALL, config, train
 
 pytestmark = pytest.mark.slow
@@ -283,7 +284,7 @@ def test_a_loss_that_becomes_infinite_ends_the_training(plain_dataset: str, tmp_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 0}, "epochs=0 must be 1 or more"),
+        ({"epochs": -1}, "epochs=-1 must be 0 or more"),
         ({"batch_size": 0}, "batch_size=0 must be 1 or more"),
         ({"patience": -1}, "patience=-1 must be 0 or more"),
         ({"learning_rate": 0.0}, "learning_rate=0.0 must be a positive number"),
@@ -295,6 +296,12 @@ def test_a_loss_that_becomes_infinite_ends_the_training(plain_dataset: str, tmp_
 def test_wrong_settings(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         config("ds", "model", **changes)
+
+
+def test_epochs_follow_from_the_task_unless_they_are_given() -> None:
+    assert config("ds", "model", epochs=0).for_task("detection").epochs == EPOCHS["detection"]
+    assert config("ds", "model", epochs=0).for_task("segmentation").epochs == EPOCHS["segmentation"]
+    assert config("ds", "model", epochs=3).for_task("detection").epochs == 3
 
 
 def test_an_output_is_needed() -> None:
