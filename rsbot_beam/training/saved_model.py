@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from rsbot_beam import storage
 from rsbot_beam.data.bands import Layout
+from rsbot_beam.data.model_file import KERAS_MODEL, SAVED_MODEL
 from rsbot_beam.errors import RsbotError
 from rsbot_beam.learning.serving import ServingModule
-from rsbot_beam.training.model_file import KERAS_MODEL, SAVED_MODEL
 
 
 def export_model(trained: keras.Model, served: keras.Model, root: str, dataset: str, layout: Layout) -> None:

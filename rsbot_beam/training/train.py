@@ -15,6 +15,7 @@ import tensorflow as tf
 from rsbot_beam import storage
 from rsbot_beam.data.bands import Layout
 from rsbot_beam.data.dataset_file import require_dataset_file
+from rsbot_beam.data.model_file import SAVED_MODEL, read_model_file, write_model_file
 from rsbot_beam.errors import DatasetError, InputError
 from rsbot_beam.models.definition import InputShape, build_model
 from rsbot_beam.models.receptive_field import receptive_field
@@ -25,7 +26,6 @@ from rsbot_beam.training.claim import claim
 from rsbot_beam.training.config import TrainConfig
 from rsbot_beam.training.description import describe_model, layout_of, manifest
 from rsbot_beam.training.feed import Examples, find_examples, ordered_batches, training_batches, unreadable
-from rsbot_beam.training.model_file import SAVED_MODEL, read_model_file, write_model_file
 from rsbot_beam.training.saved_model import export_model
 from rsbot_beam.training.tasks import TrainingTask, training_task
 from rsbot_beam.training.tensorboard import ScalarLogs

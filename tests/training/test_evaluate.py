@@ -234,7 +234,7 @@ def test_a_damaged_saved_model_is_told(plain_model: str, plain_dataset: str, tmp
 
 @pytest.mark.parametrize(("content", "message"), [("{", "is damaged"), ('{"version": 99}', "has version 99")])
 def test_a_damaged_description_is_told(tmp_path: Path, content: str, message: str) -> None:
-    from rsbot_beam.training.model_file import read_model_file
+    from rsbot_beam.data.model_file import read_model_file
 
     (tmp_path / "model.json").write_text(content)
     with pytest.raises(InputError, match=message):

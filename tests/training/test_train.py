@@ -160,7 +160,7 @@ def test_the_learning_rate_rises_and_falls(plain_dataset: str) -> None:
 
 
 def test_training_in_a_bucket(plain_dataset: str, gcs: str) -> None:
-    from rsbot_beam.training.model_file import read_model_file
+    from rsbot_beam.data.model_file import read_model_file
     from rsbot_beam.training.trained import TrainedModel
 
     train(plain_dataset, f"{gcs}/model", epochs=1)
