@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from pipelines.command_line import CommandParser
+from pipelines.earth_flags import add_earth_flags, add_place_flags, period_of, start_local_earth
 from pipelines.export_summary import summary
+from pipelines.recipes import settings_of
 from pipelines.sampling_flags import add_sampling_flags, sampling_settings
-from rsbot_beam.data.period import Period
 from rsbot_beam.data.splits import SpatialSplit
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import InputError
-from rsbot_beam.runs.config import DEFAULT_BLOCK_MIB, STEPS, ExportConfig
+from rsbot_beam.runs.config import STEPS, ExportConfig
 from rsbot_beam.runs.export import run_export
 
 EXAMPLE = """
@@ -29,10 +30,7 @@ def parser() -> CommandParser:
     add = p.add_argument
     add("--recipe", required=True, help="name of a built-in recipe (see `rsbot recipes`), or your own .py file")
     add("--set", action="append", default=[], metavar="NAME=VALUE", help="parameter of the recipe; repeatable")
-    add("--region", required=True, help="west,south,east,north; or WKT, GeoJSON, or a vector file")
-    add("--layer", help="layer of a vector file with several")
-    add("--year", type=int, help="calendar year to look at")
-    add("--period", help="start,end instead of --year; the end is the day after the last one")
+    add_place_flags(p)
     add("--output", required=True, help="folder of the dataset, local or gs://; the same command continues it")
     add("--crs", default="auto", help="EPSG:n, utm (each tile in its zone) or auto (default: %(default)s)")
     add("--resolution", type=float, help="pixel size in units of the CRS (default: the recipe's)")
@@ -48,15 +46,7 @@ def parser() -> CommandParser:
     add(
         "--split_block", type=float, default=5000.0, help="metres a side of what is split as one (default: %(default)s)"
     )
-    add("--ee_url", help="Earth Engine; `local` starts one here (default: RSBOT_EE_URL, or the high-volume endpoint)")
-    add("--ee_project", help="Google Cloud project that is charged")
-    add("--ee_credentials", help="default, none, or a service account's key file")
-    add("--ee_deadline", type=float, help="seconds that one request may take (default: adapts to the latency seen)")
-    add("--ee_total_time", type=float, help="seconds that one request is retried (default: 900)")
-    add("--max_requests", type=int, help="requests in flight, of the whole job (default: 40)")
-    add("--max_qps", type=float, help="requests a second, of the whole job (default: 100)")
-    add("--workload_tag", help="label under which Earth Engine accounts for the cost")
-    add("--block_mib", type=float, default=DEFAULT_BLOCK_MIB, help="largest answer to ask for (default: %(default)s)")
+    add_earth_flags(p)
     add("--steps", default=",".join(STEPS), help="which steps to do (default: %(default)s)")
     add("--allow_dead_letters", action="store_true", help="exit with 0 although tiles failed for good")
     p.add_beam_flags()
@@ -67,16 +57,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `rsbot export`; returns the exit code."""
     flags, beam_flags = parser().parse(argv or [])
     with ExitStack() as stack:
-        if flags.ee_url == "local":
-            from pipelines.earth_process import running_earth
-
-            flags.ee_url = stack.enter_context(running_earth())
+        start_local_earth(flags, stack)
         config = ExportConfig(
             recipe=flags.recipe,
-            settings=_settings(flags.set),
+            settings=settings_of(flags.set),
             region=flags.region,
             layer=flags.layer,
-            period=_period(flags.year, flags.period),
+            period=period_of(flags),
             output=flags.output.rstrip("/"),
             crs=flags.crs,
             resolution=flags.resolution,
@@ -93,19 +80,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         print(summary(run_export(config, beam_flags)))
     return 0
-
-
-def _settings(pairs: Sequence[str]) -> dict[str, str]:
-    wrong = [pair for pair in pairs if "=" not in pair]
-    if wrong:
-        raise InputError(f"--set {wrong[0]!r} is not NAME=VALUE")
-    return dict(pair.split("=", 1) for pair in pairs)
-
-
-def _period(year: int | None, period: str | None) -> Period:
-    if (year is None) == (period is None):
-        raise InputError("give either --year 2023 or --period 2023-04-01,2023-10-01")
-    return Period.year(year) if year is not None else Period.parse(period or "")
 
 
 def _origin(text: str) -> tuple[float, float]:

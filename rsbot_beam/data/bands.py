@@ -118,6 +118,10 @@ class Layout:
         if twice:
             raise RecipeError(f"bands {twice} are listed twice among bands, static bands and label; rename one of them")
 
+    def of_inputs(self) -> Layout:
+        """The same without what is to be learnt, as maps are made of it."""
+        return Layout(self.bands, self.steps, self.static)
+
     @property
     def inputs(self) -> tuple[Band, ...]:
         """Input bands with and without a time axis."""

@@ -1,4 +1,4 @@
-"""What a dataset's folder belongs to: written before the first pixel, compared by every later run."""
+"""What a run's folder belongs to: written before the first pixel, compared by every later run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from rsbot_beam.data.bands import Attribute, Band, LabelClass, Layout
 from rsbot_beam.errors import DatasetError
 
 FILE = "export.json"
+MAP_FILE = "predict.json"
+_OWNERS = {FILE: "a dataset", MAP_FILE: "a map", "train.json": "a model"}
 VERSION = 2
 # Told to people, not compared: the same run may be continued through another endpoint or from a file of another name.
 INFORMATION = "information"
@@ -37,13 +39,17 @@ def layout_to_dict(layout: Layout) -> dict[str, Any]:
     return plain
 
 
-def read_manifest(root: str) -> dict[str, Any] | None:
-    """The manifest of a dataset's folder, or None where there is none.
+def read_manifest(root: str, file: str = FILE) -> dict[str, Any] | None:
+    """The manifest of a run's folder, or None where there is none.
+
+    Args:
+        root: The folder, local or `gs://`.
+        file: `FILE` of a dataset, `MAP_FILE` of a map.
 
     Raises:
         DatasetError: It is damaged, or the folder is none.
     """
-    path = storage.join(root, FILE)
+    path = storage.join(root, file)
     try:
         manifest: dict[str, Any] = json.loads(storage.read_text(path))
     except FileNotFoundError:
@@ -56,31 +62,38 @@ def read_manifest(root: str) -> dict[str, Any] | None:
 
 
 def _unusable(root: str, error: OSError) -> DatasetError:
-    return DatasetError(f"{root} cannot be a dataset's folder ({error.strerror or error}): give another --output")
+    return DatasetError(f"{root} cannot be the folder of a run ({error.strerror or error}): give another --output")
 
 
-def claim(root: str, manifest: Mapping[str, Any]) -> None:
+def claim(root: str, manifest: Mapping[str, Any], file: str = FILE) -> None:
     """Make a folder this run's, or check that it is.
 
     Raises:
         DatasetError: It belongs to another run; says what differs. Or it cannot be written to.
     """
     plain = json.loads(json.dumps(manifest))
-    found = read_manifest(root)
+    found = read_manifest(root, file)
     if found is None:
+        _check_unowned(root, file)
         try:
-            if storage.write_new(storage.join(root, FILE), json.dumps(plain, indent=2, sort_keys=True)):
+            if storage.write_new(storage.join(root, file), json.dumps(plain, indent=2, sort_keys=True)):
                 return
         except OSError as error:
             raise _unusable(root, error) from error
-        found = read_manifest(root)
+        found = read_manifest(root, file)
     differences = list(_differences(found, plain))
     if differences:
         listed = "".join(f"\n  {name}: there {old}, now {new}" for name, old, new in differences)
         raise DatasetError(
-            f"{root} belongs to another export; what differs:{listed}\n"
+            f"{root} belongs to another {'export' if file == FILE else 'map'}; what differs:{listed}\n"
             "Give another --output, or the same settings to continue it"
         )
+
+
+def _check_unowned(root: str, file: str) -> None:
+    for other, owner in _OWNERS.items():
+        if other != file and storage.exists(storage.join(root, other)):
+            raise DatasetError(f"{root} is the folder of {owner} already (it has {other}): give another --output")
 
 
 def release(root: str) -> None:

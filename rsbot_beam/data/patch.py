@@ -72,16 +72,23 @@ class Patch:
 def stack_fetched(
     key: TileKey, layout: Layout, values: Mapping[str, np.ndarray], valid: Mapping[str, np.ndarray]
 ) -> Patch:
+    """The patch of a tile, of the bands that Earth Engine answered with; arguments and arrays as in `stack_bands`."""
+    return Patch(key, layout, *stack_bands(layout, values, valid))
+
+
+def stack_bands(
+    layout: Layout, values: Mapping[str, np.ndarray], valid: Mapping[str, np.ndarray]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Bring the bands that Earth Engine answered with, each (height, width), into the shapes of `layout`.
 
     Args:
-        key: The tile.
         layout: The recipe's bands.
         values: By name of the fetched band (`Layout.fetched`), native dtype.
         valid: The same, bool.
 
     Returns:
-        The patch; pixels that are not valid are set to 0, so that equal places have equal bytes.
+        Pixels and validity by band, as in `Patch`; pixels that are not valid are set to 0, so that equal places have equal
+        bytes.
     """
     pixels: dict[str, list[np.ndarray]] = {}
     flags: dict[str, list[np.ndarray]] = {}
@@ -97,4 +104,4 @@ def stack_fetched(
     def joined(parts: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
         return {name: np.stack(arrays) if name in series else arrays[0] for name, arrays in parts.items()}
 
-    return Patch(key, layout, joined(pixels), joined(flags))
+    return joined(pixels), joined(flags)

@@ -142,11 +142,33 @@ class PixelFetcher:
             AuthenticationError: As in `fetch`.
             OutageError: As in `fetch`.
         """
+        return self._block_fetch(source, before_body).run(block)
 
+    def fetch_place(
+        self, source: PixelSource, geobox: GeoBox, before_body: BeforeBody | None = None
+    ) -> Pixels | FailedFetch:
+        """A place of any shape, in as few requests as Earth Engine can compute. Blocks; call it from many threads.
+
+        What is too large is cut in space, then in bands, as in `fetch_tiles`.
+
+        Args:
+            source: What to fetch.
+            geobox: Where.
+            before_body: As in `fetch`.
+
+        Raises:
+            InputError: The request cannot be put.
+            PermanentError: As in `fetch_tiles`.
+            AuthenticationError: As in `fetch`.
+            OutageError: As in `fetch`.
+        """
+        return self._block_fetch(source, before_body).run_place(geobox)
+
+    def _block_fetch(self, source: PixelSource, before_body: BeforeBody | None) -> BlockFetch:
         def ask(part: PixelSource, geobox: GeoBox, trial: Trial) -> np.ndarray:
             return self._ask(part, geobox, trial, before_body)
 
-        return BlockFetch(ask, source, self._common).run(block)
+        return BlockFetch(ask, source, self._common)
 
     def close(self) -> None:
         """Close idle connections."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rsbot_beam.earthengine.pixels import Pixels, extract, grid_json
 from rsbot_beam.earthengine.places import Ask, Common, PlaceFetch
@@ -11,6 +11,9 @@ from rsbot_beam.earthengine.retry import MAX_BLOCK_ATTEMPTS
 from rsbot_beam.earthengine.source import PixelSource
 from rsbot_beam.errors import EarthEngineError, PermanentError, ThrottledError, TooLargeError, TransientError
 from rsbot_beam.geometry.tile import TileBlock, TileKey
+
+if TYPE_CHECKING:
+    from odc.geo.geobox import GeoBox
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ class BlockFetch:
         self._common.stats.add(tiles=len(found))
         return {key: found[key] for key in block.tiles()}
 
+    def run_place(self, geobox: GeoBox) -> Pixels | FailedFetch:
+        """Pixels or failure of one place of any shape; errors as of `run`."""
+        self._places.asked = 0
+        return self._place(geobox)[0]
+
     def _piece(self, piece: TileBlock) -> _Piece:
         self._places.asked = 0
         if len(piece) == 1:
@@ -72,7 +80,7 @@ class BlockFetch:
             try:
                 return self._together(piece)
             except ThrottledError as error:  # Cutting would only ask more.
-                return _Piece({key: self._failed(key, error) for key in piece.tiles()}, whole=False)
+                return _Piece({key: self._failed(key.geobox, error) for key in piece.tiles()}, whole=False)
             except (TooLargeError, TransientError, PermanentError) as error:
                 self._common.health.check()
                 refused = isinstance(error, TooLargeError)
@@ -88,14 +96,17 @@ class BlockFetch:
             return _Piece({key: extract(self._source, part) for key, part in piece.cut(answer)}, whole=True)
 
     def _tile(self, key: TileKey) -> _Piece:
-        try:
-            pixels, whole = self._places.pixels(key.geobox)
-        except (ThrottledError, TooLargeError, TransientError, PermanentError) as error:
-            return _Piece({key: self._failed(key, error)}, whole=False)
-        return _Piece({key: pixels}, whole)
+        found, whole = self._place(key.geobox)
+        return _Piece({key: found}, whole)
 
-    def _failed(self, key: TileKey, error: EarthEngineError) -> FailedFetch:
+    def _place(self, geobox: GeoBox) -> tuple[Pixels | FailedFetch, bool]:
+        try:
+            return self._places.pixels(geobox)
+        except (ThrottledError, TooLargeError, TransientError, PermanentError) as error:
+            return self._failed(geobox, error), False
+
+    def _failed(self, geobox: GeoBox, error: EarthEngineError) -> FailedFetch:
         self._common.health.check()
         self._common.stats.add(**{f"failures_{error.kind}": 1})
-        request = {**grid_json(key.geobox), "bands": [band.name for band in self._source.data_bands]}
+        request = {**grid_json(geobox), "bands": [band.name for band in self._source.data_bands]}
         return FailedFetch(error.kind, str(error), self._places.asked, request)

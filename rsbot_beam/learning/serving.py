@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -93,7 +92,7 @@ def _no_label(layout: Layout, image: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
-def serving_inputs(patches: list[Patch]) -> dict[str, np.ndarray]:
+def serving_inputs(patches: Sequence[Patch]) -> dict[str, np.ndarray]:
     """Raw patches as the serving function takes them.
 
     Returns:
@@ -101,11 +100,18 @@ def serving_inputs(patches: list[Patch]) -> dict[str, np.ndarray]:
         `static_valid` where there are static bands.
     """
     layout = patches[0].layout
-    found: dict[str, Any] = {}
+    found: dict[str, np.ndarray] = {}
     for name, flags, bands in (("image", "valid", layout.bands), ("static", "static_valid", layout.static)):
         if bands:
-            found[name] = np.stack([np.stack([p.pixels[b.name] for b in bands], -1) for p in patches]).astype(
-                np.float32
-            )
-            found[flags] = np.stack([np.stack([p.valid[b.name] for b in bands], -1) for p in patches]).astype(np.uint8)
+            found[name] = _filled([p.pixels for p in patches], bands, np.dtype(np.float32))
+            found[flags] = _filled([p.valid for p in patches], bands, np.dtype(np.uint8))
     return found
+
+
+def _filled(arrays: Sequence[Mapping[str, np.ndarray]], bands: Sequence[Band], dtype: np.dtype) -> np.ndarray:
+    """(batch, ..., bands) in one pass: each array is copied and converted once."""
+    filled = np.empty((len(arrays), *arrays[0][bands[0].name].shape, len(bands)), dtype)
+    for row, of_patch in enumerate(arrays):
+        for index, band in enumerate(bands):
+            filled[row, ..., index] = of_patch[band.name]
+    return filled

@@ -50,6 +50,7 @@ def require_recipe_assets(
     period: Period,
     resolution: float,
     *,
+    labels: bool = True,
     seconds: float = CHECK_SECONDS,
     most: int = 40,
 ) -> list[Problem]:
@@ -62,7 +63,7 @@ def require_recipe_assets(
         RecipeError: There are errors; the message lists them and the warnings.
         AuthenticationError: Earth Engine does not accept the credentials, or denies the project.
     """
-    problems = check_recipe_assets(recipe, region, period, resolution, seconds=seconds, most=most)
+    problems = check_recipe_assets(recipe, region, period, resolution, labels=labels, seconds=seconds, most=most)
     if any(problem.severity == "error" for problem in problems):
         lines = "".join(f"\n  {problem}" for problem in problems)
         raise RecipeError(
@@ -79,6 +80,7 @@ def check_recipe_assets(
     period: Period,
     resolution: float,
     *,
+    labels: bool = True,
     seconds: float = CHECK_SECONDS,
     pixels: int = LOOK_PIXELS,
     most: int = 40,
@@ -93,6 +95,7 @@ def check_recipe_assets(
         region: The region.
         period: The period.
         resolution: Pixel size of the run, in metres.
+        labels: Whether the label is needed; a map is made of the inputs alone.
         seconds: How long all may take; what is not answered then becomes a warning "not-checked".
         pixels: How many pixels of the label to look at.
         most: Requests in flight at most.
@@ -106,8 +109,8 @@ def check_recipe_assets(
     from rsbot_beam.earthengine.asset_requests import Deadline, compute_groups
 
     deadline, place, words = Deadline.after(seconds, most), boxes(region), _words(region)
-    built = _build(recipe, place, period)
-    assets = AssetChecks(_queries(recipe, built), place, period, words)
+    built = _build(recipe, place, period, labels)
+    assets = AssetChecks(_queries(recipe, built, labels), place, period, words)
     assets.look_up(deadline)
     # What cannot be loaded is told once, not again for all that is made of it.
     sound = {query.id for query in assets.sound}
@@ -162,7 +165,7 @@ class _Built:
         return found
 
 
-def _build(recipe: Recipe, place: ee.Geometry, period: Period) -> _Built:
+def _build(recipe: Recipe, place: ee.Geometry, period: Period, labels: bool) -> _Built:
     """Run a recipe's functions. What they return of a wrong type is reported where the images are composed."""
     import ee
 
@@ -174,6 +177,8 @@ def _build(recipe: Recipe, place: ee.Geometry, period: Period) -> _Built:
         built.inputs = _images(inputs)
     if recipe.static_bands:
         built.others = _images(_called(built, recipe, recipe.static, place, period))
+    if not labels:
+        return built
     built.features = _called(built, recipe, recipe.features, period) or ()
     if recipe.label_band is not None and not built.features:
         built.label = _images(_called(built, recipe, recipe.label, place, period))
@@ -199,12 +204,14 @@ def _called(built: _Built, recipe: Recipe, function: Callable[..., Any], *argume
     return None
 
 
-def _queries(recipe: Recipe, built: _Built) -> list[AssetQuery]:
+def _queries(recipe: Recipe, built: _Built, labels: bool) -> list[AssetQuery]:
     """The assets that a recipe lists, that its images load and that its features come from, each once."""
     from rsbot_beam.earthengine.asset_contents import AssetQuery
 
-    found = {item.id: AssetQuery(item.id, item.kind, item.bands, item.dated, item.resolution) for item in recipe.assets}
-    for name, kind in built.kinds_of([*built.inputs, *built.label, *built.others]).items():
+    loaded = built.kinds_of([*built.inputs, *built.label, *built.others])
+    listed = [item for item in recipe.assets if labels or item.id in loaded]
+    found = {item.id: AssetQuery(item.id, item.kind, item.bands, item.dated, item.resolution) for item in listed}
+    for name, kind in loaded.items():
         found.setdefault(name, AssetQuery(name, kind))
     if built.plain:
         bands = tuple(band.name for band in recipe.bands)

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from rsbot_beam.earthengine.source import FetchBand, PixelSource
 
 
-def build_source(recipe: Recipe, region: Region, period: Period) -> tuple[Layout, PixelSource]:
+def build_source(recipe: Recipe, region: Region, period: Period, *, labels: bool = True) -> tuple[Layout, PixelSource]:
     """Run the recipe's functions, serialise what they return, once, and have Earth Engine check it.
 
     Args:
         recipe: The recipe; its functions are called here and nowhere else.
         region: Its bounding boxes are handed to the recipe.
         period: Handed to the recipe.
+        labels: Whether the label is fetched as well; a map is made of the inputs alone.
 
     Returns:
         The layout of the patches, and the request text that yields `layout.fetched()`.
@@ -41,7 +42,7 @@ def build_source(recipe: Recipe, region: Region, period: Period) -> tuple[Layout
     from rsbot_beam.earthengine.images import check_source, compose
     from rsbot_beam.earthengine.source import FetchBand
 
-    layout = recipe.layout(period)
+    layout = recipe.layout(period) if labels else recipe.layout(period).of_inputs()
     boxes = region_boxes(region)
     bands = [FetchBand(fetched.name, fetched.band.dtype) for fetched in layout.fetched()]
     inputs = _call(recipe, recipe.inputs, boxes, period)

@@ -16,9 +16,9 @@ from apache_beam.options.pipeline_options import (
 )
 
 from rsbot_beam import storage
+from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import InputError
-from rsbot_beam.runs.config import ExportConfig
-from rsbot_beam.runs.package import build_package
+from rsbot_beam.runs.package import build_package, write_requirements
 
 # Fetching waits for the network: small machines. Dataflow starts one process for each of a machine's vCPUs.
 MACHINE = "n1-standard-2"
@@ -107,17 +107,37 @@ def is_only_described(options: PipelineOptions) -> bool:
     return is_dataflow(options) and bool(google.template_location or options.view_as(TestOptions).dry_run)
 
 
-def check_reachable(config: ExportConfig) -> None:
-    """Refuse an export that Dataflow's workers could not do: they see neither this machine's files nor its servers.
+def with_requirements(options: PipelineOptions, requirements: str) -> PipelineOptions:
+    """The options, with further packages for workers that install the package themselves.
+
+    Args:
+        options: Changed in place, and returned.
+        requirements: Text of a requirements file.
+    """
+    setup = options.view_as(SetupOptions)
+    if is_dataflow(options) and not (setup.requirements_file or options.view_as(WorkerOptions).sdk_container_image):
+        setup.requirements_file = write_requirements(requirements)
+        # Workers fetch them from the package index themselves: by default Beam would download TensorFlow here, and
+        # upload it again.
+        setup.requirements_cache = setup.requirements_cache or "skip"
+    return options
+
+
+def check_reachable(endpoint: Endpoint, **folders: str) -> None:
+    """Refuse what Dataflow's workers could not do: they see neither this machine's files nor its servers.
+
+    Args:
+        endpoint: Earth Engine.
+        **folders: What workers read and write, by the name of its flag.
 
     Raises:
-        InputError: The output is a local folder, or the credentials are a local file.
+        InputError: A folder is a local one, or the credentials are a local file.
     """
-    endpoint = config.endpoint
-    if not storage.is_gcs(config.output):
-        raise InputError(
-            f"output {config.output!r} is on this machine, which Dataflow's workers cannot reach: give gs://bucket/folder"
-        )
+    for name, folder in folders.items():
+        if not storage.is_gcs(folder):
+            raise InputError(
+                f"{name} {folder!r} is on this machine, which Dataflow's workers cannot reach: give gs://bucket/folder"
+            )
     if endpoint.credentials not in ("default", "none"):
         raise InputError(
             f"the key file {endpoint.credentials!r} is on this machine, and keys are not sent to Dataflow: let its workers "

@@ -47,7 +47,7 @@ def describe(
         "splits": {name: {"examples": t["examples"], "nbytes": t["nbytes"]} for name, t in splits.items()},
         "tiles": dict(tiles),
         "endpoint": plan.config.endpoint.url,
-        "versions": _versions(),
+        "versions": versions(),
     }
 
 
@@ -73,7 +73,8 @@ def _classes(plan: ExportPlan, splits: Mapping[str, Any]) -> list[dict[str, Any]
     ]
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of what made something, by package."""
     found = {}
     for package in PACKAGES:
         try:

@@ -93,7 +93,7 @@ def _run_or_describe(plan: ExportPlan, beam_flags: Sequence[str]) -> ExportResul
     LOGGER.info("%s: %s", plan.config.output, _intention(plan))
     options = pipeline_options(beam_flags, plan.config.endpoint.max_requests)
     if is_dataflow(options):
-        check_reachable(plan.config)
+        check_reachable(plan.config.endpoint, output=plan.config.output)
     try:
         return _run_steps(plan, options)
     except JobDescribed as end:

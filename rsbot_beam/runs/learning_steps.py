@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions, SetupOptions, WorkerOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOptions
 from google.protobuf import text_format
 from tensorflow_transform.tf_metadata import schema_utils
 
@@ -23,9 +23,8 @@ from rsbot_beam.learning.features import feature_spec, feature_table
 from rsbot_beam.learning.preprocessing import make_preprocessing_fn
 from rsbot_beam.learning.transform_fn import TransformFn
 from rsbot_beam.runs.beam_options import is_local
-from rsbot_beam.runs.dataflow import is_dataflow
+from rsbot_beam.runs.dataflow import is_dataflow, with_requirements
 from rsbot_beam.runs.launch import progress, run_pipeline
-from rsbot_beam.runs.package import write_requirements
 from rsbot_beam.runs.plan import ExportPlan
 from rsbot_beam.runs.steps import TOTALS
 from rsbot_beam.transforms.analyze import AnalyzePatches
@@ -160,11 +159,5 @@ def _temp_folder(options: PipelineOptions) -> Iterator[str]:
 
 
 def with_learning(options: PipelineOptions) -> PipelineOptions:
-    """The options, with TensorFlow for workers that install the package themselves."""
-    setup = options.view_as(SetupOptions)
-    if is_dataflow(options) and not (setup.requirements_file or options.view_as(WorkerOptions).sdk_container_image):
-        setup.requirements_file = write_requirements(REQUIREMENTS)
-        # Workers fetch them from the package index themselves: by default Beam would download TensorFlow here, and
-        # upload it again.
-        setup.requirements_cache = setup.requirements_cache or "skip"
-    return options
+    """The options, with TensorFlow and tf.Transform for workers that install the package themselves."""
+    return with_requirements(options, REQUIREMENTS)

@@ -17,12 +17,10 @@ from apache_beam.options.pipeline_options import (
     WorkerOptions,
 )
 
-from rsbot_beam.data.period import Period
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import InputError
 from rsbot_beam.runs import dataflow, package
 from rsbot_beam.runs.beam_options import LOCAL_RUNNER, is_local, is_one_process, pipeline_options, worker_processes
-from rsbot_beam.runs.config import ExportConfig
 from rsbot_beam.runs.launch import run_pipeline
 
 DATAFLOW = (
@@ -234,20 +232,17 @@ def test_what_is_only_described() -> None:
     assert not dataflow.is_only_described(pipeline_options(["--template_location=gs://b/t"], 40)), "not for Dataflow"
 
 
-def config(output: str = "gs://bucket/out", endpoint: Endpoint | None = None) -> ExportConfig:
-    return ExportConfig(
-        recipe="landcover", region="0,0,1,1", period=Period.year(2023), output=output, endpoint=endpoint or Endpoint()
-    )
-
-
 def test_what_workers_cannot_reach_is_refused(tmp_path: Path) -> None:
-    dataflow.check_reachable(config())
-    with pytest.raises(InputError, match=r"on this machine.*gs://"):
-        dataflow.check_reachable(config(str(tmp_path)))
+    bucket = "gs://bucket/out"
+    dataflow.check_reachable(Endpoint(), output=bucket, model=bucket)
+    with pytest.raises(InputError, match=r"output .* is on this machine.*gs://"):
+        dataflow.check_reachable(Endpoint(), output=str(tmp_path))
+    with pytest.raises(InputError, match=r"model 'model' is on this machine.*gs://"):
+        dataflow.check_reachable(Endpoint(), output=bucket, model="model")
     with pytest.raises(InputError, match=r"keys are not sent.*--service_account_email"):
-        dataflow.check_reachable(config(endpoint=Endpoint(credentials=str(tmp_path / "key.json"))))
+        dataflow.check_reachable(Endpoint(credentials=str(tmp_path / "key.json")), output=bucket)
     with pytest.warns(UserWarning, match=r"cannot reach http://127.0.0.1:1"):
-        dataflow.check_reachable(config(endpoint=Endpoint(url="http://127.0.0.1:1")))
+        dataflow.check_reachable(Endpoint(url="http://127.0.0.1:1"), output=bucket)
 
 
 @pytest.mark.slow

@@ -109,8 +109,10 @@ def site_patch(layout: Layout, col: int, row: int = 0) -> Patch:
     return Patch(key_at(col, row), layout, arrays, {name: np.ones(shape, bool) for name in arrays}, found)
 
 
-def write_dataset(root: Path, patches: Sequence[Patch], shares: tuple[float, float, float] = (60, 20, 20)) -> str:
-    """Write patches as a finished dataset."""
+def write_dataset(
+    root: Path, patches: Sequence[Patch], shares: tuple[float, float, float] = (60, 20, 20), block: float = 1
+) -> str:
+    """Write patches of one size as a finished dataset; squares of `block` metres fall in one split."""
     import apache_beam as beam
 
     from rsbot_beam.learning.columns import adapter_config, record_batch
@@ -120,7 +122,8 @@ def write_dataset(root: Path, patches: Sequence[Patch], shares: tuple[float, flo
     from rsbot_beam.learning.transform_fn import TransformFn
     from rsbot_beam.transforms.analyze import AnalyzePatches
 
-    layout, split = patches[0].layout, SpatialSplit(shares, block=1)
+    layout, size = patches[0].layout, patches[0].key.size
+    split = SpatialSplit(shares, block=block)
     store = RawStore(str(root), layout)
     for start in range(0, len(patches), 20):
         part = tuple(patches[start : start + 20])
@@ -130,21 +133,24 @@ def write_dataset(root: Path, patches: Sequence[Patch], shares: tuple[float, flo
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         made = pipeline | beam.Create([record_batch(learned, layout)], reshuffle=False)
         fn = make_preprocessing_fn(layout, Preprocessing())
-        made | AnalyzePatches(fn, adapter_config(layout, SIZE), str(root / "temp"), str(root / "transform_fn"))
-    settings = ExamplesSettings(store, split, PERIOD, feature_table(layout, SIZE))
+        made | AnalyzePatches(fn, adapter_config(layout, size), str(root / "temp"), str(root / "transform_fn"))
+    settings = ExamplesSettings(store, split, PERIOD, feature_table(layout, size))
     total = {name: SplitTally() for name in SPLITS}
     for task in plan_examples(store.files(), 100_000):
         written = write_examples(task, settings, lambda: TransformFn(str(root / "transform_fn"), layout))
         total = {name: total[name] + written[name] for name in SPLITS}
-    write_dataset_file(str(root), describe(store, layout, split, {name: t.to_dict() for name, t in total.items()}))
+    tallies = {name: tally.to_dict() for name, tally in total.items()}
+    write_dataset_file(str(root), describe(store, patches[0].key, layout, split, tallies))
     return str(root)
 
 
-def describe(store: RawStore, layout: Layout, split: SpatialSplit, splits: dict[str, Any]) -> dict[str, Any]:
+def describe(
+    store: RawStore, key: TileKey, layout: Layout, split: SpatialSplit, splits: dict[str, Any]
+) -> dict[str, Any]:
     from rsbot_beam.learning.features import feature_table
 
     most = max(1, *(tally["most_objects"] for tally in splits.values()))
-    features = {name: asdict(f) for name, f in feature_table(layout, SIZE, most).items()}
+    features = {name: asdict(f) for name, f in feature_table(layout, key.size, most).items()}
     codes = {int(code) for t in splits.values() for code in (*t["classes"], *t["objects"])}
     classes = [asdict(item) for item in layout.classes]
     named = [c["code"] for c in classes]
@@ -156,7 +162,13 @@ def describe(store: RawStore, layout: Layout, split: SpatialSplit, splits: dict[
         "recipe": {"name": "made", "description": "", "parameters": {}, "assets": [], "request": "0"},
         "region": {"source": "made", "bbox": [12, 0, 13, 1], "area_m2": 1.0},
         "period": {"start": "2023-04-01", "end": "2023-10-01"},
-        "grid": {"crs": "EPSG:32633", "resolution": 10.0, "patch_size": SIZE, "origin": [0, 0], "rule": "intersects"},
+        "grid": {
+            "crs": key.crs,
+            "resolution": key.resolution,
+            "patch_size": key.size,
+            "origin": list(key.origin),
+            "rule": "intersects",
+        },
         "layout": layout_to_dict(layout),
         "classes": classes,
         "preprocessing": asdict(Preprocessing()),

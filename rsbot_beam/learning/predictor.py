@@ -1,0 +1,109 @@
+"""A SavedModel as it is applied to raw patches, by maps and by scores."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+import tensorflow as tf
+
+from rsbot_beam import storage
+from rsbot_beam.data.patch import Patch
+from rsbot_beam.errors import InputError
+from rsbot_beam.learning.serving import serving_inputs
+
+SIGNATURE = "serving_default"
+# Bytes of a batch's inputs as the model takes them, float32 and a byte of validity: beyond this no model runs faster on a
+# CPU, and the layers of a network hold some ten times as much.
+BATCH_BYTES = 32_000_000
+MAX_BATCH = 32
+
+
+def batch_size_for(patch_values: int, asked: int = 0) -> int:
+    """Patches in a call of the model.
+
+    Args:
+        patch_values: Numbers in the inputs of one patch: steps x height x width x bands.
+        asked: By the user; 0 chooses.
+    """
+    return asked or max(1, min(MAX_BATCH, BATCH_BYTES // (5 * patch_values)))
+
+
+class Predictor:
+    """Loads a SavedModel when it is first called, and keeps it. Thread-safe.
+
+    Args:
+        folder: The SavedModel, local or `gs://`.
+        batch_size: Patches in a call; 0 chooses by their size.
+        threads: Threads of one operation of TensorFlow; 0 leaves it to TensorFlow.
+    """
+
+    def __init__(self, folder: str, batch_size: int = 0, threads: int = 0) -> None:
+        self.folder, self.batch_size, self.threads = folder, batch_size, threads
+        self._lock = threading.Lock()
+
+    def predict(self, patches: Sequence[Patch]) -> Iterator[dict[str, np.ndarray]]:
+        """What the model says of raw patches of one size, in their order.
+
+        Yields:
+            Outputs of the signature by name, of one patch: `probabilities` float32 (height, width, classes); or `boxes`
+            float32 (most, 4), `scores` float32 (most,), `classes` and `count`.
+
+        Raises:
+            InputError: The SavedModel cannot be loaded, or does not take these patches.
+        """
+        if not patches:
+            return
+        size = batch_size_for(_values_of(patches[0]), self.batch_size)
+        for start in range(0, len(patches), size):
+            found = self._call(patches[start : start + size])
+            for row in range(len(patches[start : start + size])):
+                yield {name: array[row] for name, array in found.items()}
+
+    def load(self) -> None:
+        """Load the model now.
+
+        Raises:
+            InputError: It cannot be loaded.
+        """
+        with self._lock:
+            self._loaded  # noqa: B018 - cached
+
+    def _call(self, patches: Sequence[Patch]) -> dict[str, np.ndarray]:
+        self.load()
+        inputs = {name: tf.constant(array) for name, array in serving_inputs(patches).items()}
+        try:
+            found = self._loaded.signatures[SIGNATURE](**inputs)
+        except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
+            shapes = ", ".join(f"{name} {tuple(array.shape)}" for name, array in inputs.items())
+            raise InputError(
+                f"the SavedModel {self.folder} does not take {shapes}: {str(error)[:500]}. It was not made for these bands "
+                "or for patches of this size"
+            ) from error
+        return {name: tensor.numpy() for name, tensor in found.items()}
+
+    @cached_property
+    def _loaded(self) -> tf.Module:
+        if self.threads:
+            # Only before TensorFlow's first operation; whoever ran one before has chosen.
+            with contextlib.suppress(RuntimeError):
+                tf.config.threading.set_intra_op_parallelism_threads(self.threads)
+        try:
+            loaded = tf.saved_model.load(storage.local_folder(self.folder))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise InputError(
+                f"the SavedModel {self.folder} cannot be loaded ({str(error)[:500]}): it is missing or damaged. Copy the "
+                "whole folder of the model again, or train it again"
+            ) from error
+        if SIGNATURE not in loaded.signatures:
+            raise InputError(
+                f"the SavedModel {self.folder} has no signature {SIGNATURE!r}: it is not one of `rsbot train`"
+            )
+        return loaded
+
+
+def _values_of(patch: Patch) -> int:
+    return sum(patch.pixels[band.name].size for band in patch.layout.inputs)

@@ -1,0 +1,139 @@
+"""A small picture of all of a map, read from the overviews of its rasters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import rasterio
+from odc.geo.geobox import GeoBox
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader, MemoryFile
+from rasterio.warp import reproject
+from rasterio.windows import from_bounds
+
+from rsbot_beam import storage
+from rsbot_beam.geometry import TileBlock
+from rsbot_beam.maps.cog import overview_resampling
+from rsbot_beam.maps.mosaic import bounds_in, mosaic_geobox
+from rsbot_beam.maps.styles import RasterStyle, raster_path
+
+# Files that are read at the same time: what is waited for is the disk or the network.
+_THREADS = 8
+# Bytes at the start of a COG that hold its directories and the lists of its tiles: 32 bytes for each tile of 512 pixels
+# make 32 kB for a block of 16,384 pixels; names and tags are the rest.
+_HEADER_BYTES = 131_072
+
+
+def picture_geobox(blocks: Sequence[TileBlock], max_side: int, crs: str | None = None) -> GeoBox:
+    """The pixels of a picture of all blocks, the longer side at most `max_side` pixels; see `mosaic_geobox`."""
+    full = mosaic_geobox(blocks, crs)
+    factor = max(1.0, max(full.shape) / max_side)
+    shape = tuple(max(1, min(max_side, round(side / factor))) for side in full.shape)
+    scale = full.shape[1] / shape[1], full.shape[0] / shape[0]
+    return GeoBox(shape, full.transform * full.transform.scale(*scale), full.crs)
+
+
+def read_overview(
+    folder: str | os.PathLike[str],
+    blocks: Sequence[TileBlock],
+    style: RasterStyle,
+    max_side: int = 2048,
+    crs: str | None = None,
+) -> tuple[np.ndarray, GeoBox]:
+    """A picture of a raster of the whole map, its zones brought into one CRS.
+
+    Only overviews are read, from a bucket as well: of a COG its first bytes are fetched, where they lie. Classes are the
+    most frequent one of each overview pixel; nothing is interpolated between codes.
+
+    Args:
+        folder: Of the map, local or `gs://`.
+        blocks: Those whose raster is there.
+        style: Of the raster.
+        max_side: Most pixels along the longer side.
+        crs: Of the picture; None takes the blocks' own if they share one, else `mosaic.common_crs`.
+
+    Returns:
+        (height, width) for one band, else (bands, height, width), with the style's `nodata` where there is none; and
+        where the pixels are.
+
+    Raises:
+        InputError: There are no blocks.
+        FileNotFoundError: The raster of a block is missing.
+    """
+    geobox = picture_geobox(blocks, max_side, crs)
+    picture = np.full((len(style.bands), *geobox.shape), style.nodata, style.dtype)
+
+    def part_of(block: TileBlock) -> tuple[tuple[slice, slice], np.ndarray]:
+        return _part(storage.join(folder, raster_path(style.name, block)), block, style, geobox)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for window, part in pool.map(part_of, sorted(blocks)):
+            target = picture[(slice(None), *window)]
+            np.copyto(target, part, where=~style.is_nodata(part))
+    return (picture[0] if len(style.bands) == 1 else picture), geobox
+
+
+def _part(path: str, block: TileBlock, style: RasterStyle, geobox: GeoBox) -> tuple[tuple[slice, slice], np.ndarray]:
+    """The pixels of the picture that a block covers."""
+    window = _window(block, geobox)
+    shape = tuple(axis.stop - axis.start for axis in window)
+    # Twice as fine as the picture: what is lost by taking nearest pixels stays below half a pixel.
+    step = max(1.0, _decimation(block, geobox) / 2)
+    height, width = (max(1, int(side / step)) for side in block.shape)
+    small = _read_small(path, style, (height, width))
+    transform = block.transform * block.transform.scale(block.shape[1] / width, block.shape[0] / height)
+    part = np.full((len(style.bands), *shape), style.nodata, style.dtype)
+    reproject(
+        small,
+        part,
+        src_transform=transform,
+        src_crs=block.crs,
+        src_nodata=style.nodata,
+        dst_transform=geobox.transform * geobox.transform.translation(window[1].start, window[0].start),
+        dst_crs=str(geobox.crs),
+        dst_nodata=style.nodata,
+        resampling=overview_resampling(style),
+    )
+    return window, part
+
+
+def _window(block: TileBlock, geobox: GeoBox) -> tuple[slice, slice]:
+    bounds = bounds_in(block, str(geobox.crs))
+    found = from_bounds(*bounds, transform=geobox.transform)
+    top, left = max(0, int(found.row_off)), max(0, int(found.col_off))
+    bottom = min(geobox.shape[0], int(np.ceil(found.row_off + found.height)))
+    right = min(geobox.shape[1], int(np.ceil(found.col_off + found.width)))
+    return slice(top, max(bottom, top)), slice(left, max(right, left))
+
+
+def _decimation(block: TileBlock, geobox: GeoBox) -> float:
+    """Pixels of the block along one pixel of the picture."""
+    left, _, right, _ = bounds_in(block, str(geobox.crs))
+    return block.shape[1] * abs(geobox.transform.a) / max(right - left, 1e-300)
+
+
+def _read_small(path: str, style: RasterStyle, shape: tuple[int, int]) -> np.ndarray:
+    """A raster at a smaller shape, (bands, height, width), from its overviews."""
+    if not storage.is_gcs(path):
+        if not storage.exists(path):
+            raise FileNotFoundError(path)
+        with rasterio.open(path) as dataset:
+            return _shrunk(dataset, style, shape)
+    # A COG holds its directories first, then its overviews, the smallest first. The pixels of the next finer overview,
+    # at most 4 times as many, and those of all coarser ones, a third of that, are read at most; deflated, or a little
+    # more where they cannot be.
+    pixels = np.dtype(style.dtype).itemsize * len(style.bands) * shape[0] * shape[1]
+    content = storage.read_bytes(path, _HEADER_BYTES + 6 * pixels)
+    try:
+        with MemoryFile(content) as memory, memory.open() as dataset:
+            return _shrunk(dataset, style, shape)
+    except RasterioError:  # the pixels lie further back than reckoned
+        with MemoryFile(storage.read_bytes(path)) as memory, memory.open() as dataset:
+            return _shrunk(dataset, style, shape)
+
+
+def _shrunk(dataset: DatasetReader, style: RasterStyle, shape: tuple[int, int]) -> np.ndarray:
+    return dataset.read(out_shape=(len(style.bands), *shape), resampling=overview_resampling(style))

@@ -1,0 +1,87 @@
+"""Writing a predicted block: rasters, boxes or polygons, and last its receipt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+
+from rsbot_beam import storage
+from rsbot_beam.data.detections import Detections, boxes_of, owned, write_detections
+from rsbot_beam.data.receipts import Receipt, ReceiptStore
+from rsbot_beam.geometry import TileBlock, TileKey
+from rsbot_beam.geometry.areas import class_areas
+from rsbot_beam.geometry.units import metres_per_unit
+from rsbot_beam.maps.cog import write_cog
+from rsbot_beam.maps.styles import map_styles
+from rsbot_beam.transforms.map_blocks import MapSettings, PredictedBlock
+
+CANDIDATES = "candidates"
+# Pixels around a tile within which it hands in boxes that its neighbour owns: twice what a detector errs in placing a
+# centre, which is a cell of 4 pixels.
+MARGIN_PIXELS = 8
+SQUARE_METRES = 10_000  # in a hectare
+
+
+def write_block(predicted: PredictedBlock, settings: MapSettings) -> Receipt:
+    """Write what a block has, each file atomically, and say so in its receipt; returns it.
+
+    A block whose tiles are all empty, or failed, has a receipt and nothing else.
+    """
+    files, areas = _write_rasters(predicted, settings)
+    found = _detections(predicted, settings)
+    path = storage.join(CANDIDATES, predicted.shard.name + ".arrow")
+    if nbytes := write_detections(storage.join(settings.root, path), found):
+        files[path] = nbytes
+    receipt = Receipt(
+        predicted.shard.name,
+        predicted.predicted,
+        predicted.empty,
+        len(predicted.dead),
+        files,
+        areas,
+        _by_code(Counter(found.codes[found.core].tolist())),
+        predicted.fetched_pixels,
+    )
+    ReceiptStore(settings.root).write(receipt, predicted.dead)
+    return receipt
+
+
+def raster_path(kind: str, name: str) -> str:
+    """File of a block's raster, below the map's folder."""
+    return storage.join(kind, name + ".tif")
+
+
+def _write_rasters(predicted: PredictedBlock, settings: MapSettings) -> tuple[dict[str, int], dict[str, int]]:
+    """Bytes by path, and square metres by class code."""
+    files: dict[str, int] = {}
+    areas: dict[str, int] = {}
+    styles = map_styles(settings.map.classes)
+    for kind, raster in predicted.rasters.items():
+        path = raster_path(kind, predicted.shard.name)
+        files[path] = write_cog(storage.join(settings.root, path), raster, predicted.block, styles[kind], settings.tags)
+        if kind == "class":
+            found = class_areas(raster[0], predicted.block.geobox, settings.map.nodata)
+            areas = _by_code({code: round(hectares * SQUARE_METRES) for code, hectares in found.items()})
+    return files, areas
+
+
+def _by_code(counts: Mapping[int, int]) -> dict[str, int]:
+    return {str(code): counts[code] for code in sorted(counts)}
+
+
+def _detections(predicted: PredictedBlock, settings: MapSettings) -> Detections:
+    return Detections.concat([_of_tile(key, found, settings) for key, found in predicted.boxes])
+
+
+def _of_tile(key: TileKey, found: Mapping[str, np.ndarray], settings: MapSettings) -> Detections:
+    """The objects that a tile answers for, and those just beyond its edge."""
+    overlap = settings.map.seams.overlap
+    patch = TileKey(key.crs, key.resolution, key.size + 2 * overlap, key.row - overlap, key.col - overlap, key.origin)
+    kept = found["scores"] >= settings.map.least_score
+    # A cut-off box can be empty by rounding at the patch's edge; its centre is far outside of the tile.
+    boxes = found["boxes"][kept]
+    placed = boxes_of(patch, boxes, found["scores"][kept], found["classes"][kept].astype(np.int32), str(key))
+    margin = min(MARGIN_PIXELS, overlap) * key.resolution * metres_per_unit(key.crs)
+    return owned(placed, TileBlock.of(key), margin)
