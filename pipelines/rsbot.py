@@ -16,6 +16,7 @@ COMMANDS = {
     "train": ("pipelines.train", "train a model on a dataset and export it with its preprocessing inside"),
     "evaluate": ("pipelines.evaluate", "score a model on a dataset, beside baselines"),
     "predict": ("pipelines.predict", "apply a model to a region: maps and detections"),
+    "upload": ("pipelines.upload", "make an asset of Earth Engine from a map"),
     "recipes": ("pipelines.recipes", "list the recipes, or show one"),
     "models": ("pipelines.models", "list the models, or show one"),
     "earth": ("pipelines.earth", "serve a local Earth Engine on loopback, for laptops and tests"),

@@ -13,7 +13,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from rsbot_beam.errors import GridError
-from rsbot_beam.geometry.crs import LONLAT, transformer
+from rsbot_beam.geometry.crs import LONLAT, crs_object, is_geographic, transformer
 from rsbot_beam.geometry.units import metres_per_unit
 
 SEMI_MAJOR = 6_378_137.0
@@ -47,7 +47,7 @@ def row_areas(geobox: GeoBox) -> np.ndarray:
     if not _has_rows(geobox):
         raise GridError(f"rows of a geobox in {geobox.crs} have no single area: use pixel_areas")
     transform = geobox.transform
-    per_unit = geobox.crs.proj.axis_info[0].unit_conversion_factor  # radians
+    per_unit = crs_object(str(geobox.crs)).axis_info[0].unit_conversion_factor  # radians
     edges = (transform.f + transform.e * np.arange(geobox.shape[0] + 1)) * per_unit
     # A row may stick out over a pole by rounding or by the grid: there is no ground.
     sine = np.sin(np.clip(edges, -np.pi / 2, np.pi / 2))
@@ -98,7 +98,7 @@ def class_areas(codes: np.ndarray, geobox: GeoBox, nodata: int | None = None) ->
 
 def _has_rows(geobox: GeoBox) -> bool:
     transform = geobox.transform
-    return bool(geobox.crs.geographic) and transform.b == 0 == transform.d
+    return is_geographic(str(geobox.crs)) and transform.b == 0 == transform.d
 
 
 def _authalic(sine: np.ndarray) -> np.ndarray:
@@ -127,10 +127,9 @@ def _nodes(geobox: GeoBox, axis: int) -> np.ndarray:
 def _areas_at(geobox: GeoBox, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
     """Areas of the pixels at all pairs of rows and columns, (rows, columns)."""
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])[:, :, np.newaxis, np.newaxis]
-    x, y = geobox.transform * (
-        np.broadcast_to(cols + corners[:, 0], (4, len(rows), len(cols))),
-        np.broadcast_to(rows[:, np.newaxis] + corners[:, 1], (4, len(rows), len(cols))),
-    )
+    col, row = np.broadcast_arrays(cols + corners[:, 0], rows[:, np.newaxis] + corners[:, 1])
+    to = geobox.transform
+    x, y = to.a * col + to.b * row + to.c, to.d * col + to.e * row + to.f
     lon, lat = transformer(str(geobox.crs), LONLAT).transform(x, y)
     with np.errstate(invalid="ignore"):
         points = _on_sphere(np.asarray(lon), np.asarray(lat))

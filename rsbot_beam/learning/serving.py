@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rsbot_beam.data.bands import Band, Layout
 from rsbot_beam.data.patch import Patch
+from rsbot_beam.learning.any_size import of_any_size
 from rsbot_beam.learning.columns import valid_name
 from rsbot_beam.learning.preprocessing import STATISTICS_PREFIX
 
@@ -37,6 +38,7 @@ class ServingModule(tf.Module):
         self.tracked = tracked
         # The object has to live as long as its functions are called, and is saved with what they need.
         self.transform = tf.saved_model.load(transform_folder)
+        self._transformed = of_any_size(self.transform.transform_fn)
 
     def signature(self) -> tf.types.experimental.ConcreteFunction:
         """The serving function, for `tf.saved_model.save(module, folder, signatures=...)`.
@@ -71,7 +73,7 @@ class ServingModule(tf.Module):
                 raw[band.name] = _as_fetched(inputs[name][..., index], band)
                 raw[valid_name(band)] = inputs[flags][..., index]
         raw |= _no_label(self._layout, inputs["image"])
-        outputs = self.transform.transform_fn(raw)
+        outputs = self._transformed(raw)
         return {name: value for name, value in outputs.items() if not name.startswith(STATISTICS_PREFIX)}
 
 

@@ -69,9 +69,9 @@ def write_mosaic(
     if _is_native(ordered, geobox):
         sources = _block_sources(ordered, style, geobox)
     else:
-        index = f"{style.name}.gti.gpkg"
+        index, (height, width) = f"{style.name}.gti.gpkg", geobox.shape
         _write_gti(storage.join(folder, index), ordered, style, geobox)
-        sources = [[_source(index, band + 1, geobox.shape, style, (0, 0))] for band in range(len(style.bands))]
+        sources = [[_source(index, band + 1, (height, width), style, (0, 0))] for band in range(len(style.bands))]
     path = storage.join(folder, f"{style.name}.vrt")
     storage.write_bytes(path, _vrt(geobox, style, sources, overview))
     return path
@@ -124,7 +124,7 @@ def bounds_in(block: TileBlock, crs: str) -> tuple[float, float, float, float]:
 
 
 def _centre_longitude(block: TileBlock) -> float:
-    left, bottom, right, top = bounds_in(block, LONLAT)
+    left, _, right, _ = bounds_in(block, LONLAT)
     return left + (right - left) % 360 / 2
 
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import rasterio
+from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
@@ -31,9 +32,9 @@ def picture_geobox(blocks: Sequence[TileBlock], max_side: int, crs: str | None =
     """The pixels of a picture of all blocks, the longer side at most `max_side` pixels; see `mosaic_geobox`."""
     full = mosaic_geobox(blocks, crs)
     factor = max(1.0, max(full.shape) / max_side)
-    shape = tuple(max(1, min(max_side, round(side / factor))) for side in full.shape)
-    scale = full.shape[1] / shape[1], full.shape[0] / shape[0]
-    return GeoBox(shape, full.transform * full.transform.scale(*scale), full.crs)
+    height, width = (max(1, min(max_side, round(side / factor))) for side in full.shape)
+    scale = Affine.scale(full.shape[1] / width, full.shape[0] / height)
+    return GeoBox((height, width), full.transform * scale, full.crs)
 
 
 def read_overview(
@@ -84,7 +85,7 @@ def _part(path: str, block: TileBlock, style: RasterStyle, geobox: GeoBox) -> tu
     step = max(1.0, _decimation(block, geobox) / 2)
     height, width = (max(1, int(side / step)) for side in block.shape)
     small = _read_small(path, style, (height, width))
-    transform = block.transform * block.transform.scale(block.shape[1] / width, block.shape[0] / height)
+    transform = block.transform * Affine.scale(block.shape[1] / width, block.shape[0] / height)
     part = np.full((len(style.bands), *shape), style.nodata, style.dtype)
     reproject(
         small,
@@ -92,7 +93,7 @@ def _part(path: str, block: TileBlock, style: RasterStyle, geobox: GeoBox) -> tu
         src_transform=transform,
         src_crs=block.crs,
         src_nodata=style.nodata,
-        dst_transform=geobox.transform * geobox.transform.translation(window[1].start, window[0].start),
+        dst_transform=geobox.transform * Affine.translation(window[1].start, window[0].start),
         dst_crs=str(geobox.crs),
         dst_nodata=style.nodata,
         resampling=overview_resampling(style),

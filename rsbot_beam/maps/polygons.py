@@ -17,6 +17,7 @@ from rasterio.features import rasterize, shapes
 from rsbot_beam.data.detections import Detections
 from rsbot_beam.data.ground import Ground, ground_of
 from rsbot_beam.errors import InputError
+from rsbot_beam.geometry.crs import LONLAT, transformer
 from rsbot_beam.geometry.tile import TileBlock, pixel_grid
 from rsbot_beam.maps.vectors import MapFeatures, assemble, feature_id, lonlat_geometries
 
@@ -28,6 +29,8 @@ _SCORE_UNIT = 2.0**-24
 
 _NO_SCORE = -1
 """Sum of scores where there are none."""
+
+Row = tuple[str, bytes, int, int, int, bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +72,21 @@ class Polygons:
         """All of several, in their order."""
         parts = [cls.none(), *parts]
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    def rows(self) -> list[Row]:
+        """Each as a plain tuple, for a shuffle: block, geometry as WKB, code, pixels, sum of scores, cut."""
+        wkb = shapely.to_wkb(self.geometries, byte_order=1)
+        columns = (self.block, wkb, self.codes, self.pixels, self.score_sum, self.cut)
+        return list(zip(*(column.tolist() for column in columns), strict=True))
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Row]) -> Polygons:
+        """Inverse of `rows`."""
+        if not rows:
+            return cls.none()
+        block, wkb, codes, pixels, score_sum, cut = zip(*rows, strict=True)
+        numbers = (np.array(codes, np.int32), np.array(pixels, np.int64), np.array(score_sum, np.int64))
+        return cls(np.array(block, object), shapely.from_wkb(np.array(wkb, object)), *numbers, np.array(cut, bool))
 
     @property
     def scores(self) -> np.ndarray:
@@ -123,7 +141,8 @@ def _outlines(members: list[list[list[tuple[float, float]]]]) -> np.ndarray:
     """Polygons of GeoJSON coordinates, the outer ring first; in one go, as noisy maps have many."""
     rings = [ring for polygon in members for ring in polygon]
     corners = np.array([corner for ring in rings for corner in ring])
-    lines = shapely.linearrings(corners, indices=np.repeat(np.arange(len(rings)), [len(ring) for ring in rings]))
+    of_ring = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    lines = np.asarray(shapely.linearrings(corners, indices=of_ring), object)
     owners = np.repeat(np.arange(len(members)), [len(polygon) for polygon in members])
     return np.asarray(shapely.polygons(lines, indices=owners), object)
 
@@ -223,31 +242,38 @@ def features_of_polygons(polygons: Polygons) -> MapFeatures:
     Raises:
         InputError: A polygon lies where its CRS has no longitude and latitude.
     """
-    blocks = [TileBlock.parse(text) for text in polygons.block]
-    crs = np.array([block.crs for block in blocks], object)
-    origin = np.array([block.origin for block in blocks], float).reshape(-1, 2)
-    step = np.array([[block.resolution] * 2 for block in blocks], float).reshape(-1, 2) * (1, -1)
-    corners, owners = shapely.get_coordinates(polygons.geometries, return_index=True)
-    native = shapely.set_coordinates(polygons.geometries.copy(), origin[owners] + corners * step[owners])
+    native, crs = native_polygons(polygons)
     bounds = shapely.bounds(native).reshape(-1, 4)
-    ground = _ground(native, crs, bounds, polygons)
-    ids = [
-        feature_id(name, code, (*box, pixels))
-        for name, code, box, pixels in zip(
-            crs, polygons.codes.tolist(), bounds.tolist(), polygons.pixels.tolist(), strict=True
-        )
-    ]
+    lon, lat = _lonlat_centres(native, crs)
+    around = ground_of(Detections(polygons.block, crs, bounds, polygons.scores, polygons.codes, polygons.cut))
+    ground = Ground(lon, lat, around.width, around.height)
+    numbers = zip(polygons.codes.tolist(), bounds.tolist(), polygons.pixels.tolist(), strict=True)
+    ids = [feature_id(name, code, (*box, count)) for name, (code, box, count) in zip(crs, numbers, strict=True)]
     return assemble(lonlat_geometries(native, crs), ground, polygons.codes, polygons.scores, polygons.block, ids)
 
 
-def _ground(native: np.ndarray, crs: np.ndarray, bounds: np.ndarray, polygons: Polygons) -> Ground:
-    """Centres of polygons, and sizes of the boxes around them."""
-    centres = shapely.centroid(native)
-    outside = ~shapely.contains(native, centres)
-    centres[outside] = shapely.point_on_surface(native[outside])
-    places = shapely.get_coordinates(centres)
-    flags = np.ones(len(native), bool)
-    boxes = Detections(polygons.block, crs, bounds, polygons.scores, polygons.codes, flags)
-    dots = Detections(polygons.block, crs, np.hstack([places, places]), polygons.scores, polygons.codes, flags)
-    around, at = ground_of(boxes), ground_of(dots)
-    return Ground(at.lon, at.lat, around.width, around.height)
+def native_polygons(polygons: Polygons) -> tuple[np.ndarray, np.ndarray]:
+    """Returns polygons in units of their CRS, object (n,), and the "EPSG:n" of each, object (n,)."""
+    blocks = {text: TileBlock.parse(text) for text in set(polygons.block)}
+    crs = np.array([blocks[text].crs for text in polygons.block], object)
+    origin = np.array([blocks[text].origin for text in polygons.block], float).reshape(-1, 2)
+    resolution = np.array([blocks[text].resolution for text in polygons.block], float)
+    corners, owners = shapely.get_coordinates(polygons.geometries, return_index=True)
+    step = resolution[owners, None] * (1, -1)
+    return shapely.set_coordinates(polygons.geometries.copy(), origin[owners] + corners * step), crs
+
+
+def centres(polygons: Polygons) -> tuple[np.ndarray, np.ndarray]:
+    """Longitudes and latitudes of the centres that `features_of_polygons` gives, float64 (n,) each."""
+    return _lonlat_centres(*native_polygons(polygons))
+
+
+def _lonlat_centres(native: np.ndarray, crs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    points = shapely.centroid(native)
+    outside = ~shapely.contains(native, points)
+    points[outside] = shapely.point_on_surface(native[outside])
+    lon, lat = np.empty((2, len(native)))
+    for name in set(crs):
+        rows = np.flatnonzero(crs == name)
+        lon[rows], lat[rows] = transformer(name, LONLAT).transform(*shapely.get_coordinates(points[rows]).T)
+    return (lon + 180) % 360 - 180, lat

@@ -7,23 +7,33 @@ extensions projection 2.0, raster 1.1 and classification 2.0, as pystac writes t
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pystac
 import shapely
 from pystac.extensions.classification import AssetClassificationExtension, Classification, ClassificationExtension
+from pystac.extensions.file import FileExtension
 from pystac.extensions.projection import ProjectionExtension
-from pystac.extensions.raster import AssetRasterExtension, RasterBand, RasterExtension
+from pystac.extensions.raster import (
+    AssetRasterExtension,
+    DataType,
+    NoDataStrings,
+    RasterBand,
+    RasterExtension,
+    Sampling,
+)
 from shapely.geometry import box, mapping
 
 from rsbot_beam.data.bands import LabelClass
 from rsbot_beam.data.period import Period
-from rsbot_beam.errors import InputError
+from rsbot_beam.errors import GridError, InputError
 from rsbot_beam.geometry import Bbox, TileBlock
-from rsbot_beam.geometry.crs import crs_object, is_geographic
+from rsbot_beam.geometry.crs import LONLAT, crs_object, is_geographic, transformer
 from rsbot_beam.geometry.lonlat import cut_at_antimeridian, longitude_boxes
 from rsbot_beam.geometry.polygons import repair
 from rsbot_beam.geometry.projection import to_lonlat
@@ -35,6 +45,8 @@ STAC_FOLDER, ITEM_FOLDER, COLLECTION_FILE = "stac", "stac/items", "stac/collecti
 FOOTPRINT_TOLERANCE = 1e-5
 # Digits after the point of degrees: 1 cm.
 _DIGITS = 7
+# Points a side at which a block that leaves the globe is looked at.
+_LATTICE = 65
 
 
 @dataclass(frozen=True)
@@ -83,9 +95,12 @@ def item_of(
     )
     item.collection_id = collection
     projection = ProjectionExtension.ext(item, add_if_missing=True)
-    projection.apply(code=block.crs, bbox=list(block.bounds), shape=list(block.shape), transform=list(block.transform))
+    projection.apply(
+        code=block.crs, bbox=list(block.bounds), shape=list(block.shape), transform=list(block.transform)[:6]
+    )
     ClassificationExtension.add_to(item)
     RasterExtension.add_to(item)
+    FileExtension.add_to(item)
     for name, style in styles.items():
         item.add_asset(name, _asset(block, style, (sizes or {}).get(name)))
     for relation in ("root", "parent", "collection"):
@@ -160,17 +175,29 @@ def footprint(block: TileBlock) -> tuple[dict[str, Any], Bbox]:
     """
     outline = box(*block.bounds)
     crs = crs_object(block.crs)
-    pieces = (
-        [part for piece in cut_at_antimeridian(outline) for part in to_lonlat(piece, crs)]
-        if is_geographic(block.crs)
-        else to_lonlat(outline, crs)
-    )
-    polygons = repair(pieces, str(block))
+    pieces = cut_at_antimeridian(outline) if is_geographic(block.crs) else [outline]
+    try:
+        parts = [part for piece in pieces for part in to_lonlat(piece, crs)]
+    except GridError:  # a block that sticks out over the edge of the globe
+        parts = [_lonlat_box(block)]
+    polygons = repair(parts, str(block))
     bbox = _bbox_of(polygons)
     simple = [shapely.simplify(polygon, FOOTPRINT_TOLERANCE) for polygon in polygons]
     rounded = [shapely.transform(polygon, lambda xy: xy.round(_DIGITS)) for polygon in simple]
     wound = [shapely.geometry.polygon.orient(polygon) for polygon in rounded]
     return mapping(wound[0] if len(wound) == 1 else shapely.MultiPolygon(wound)), bbox
+
+
+def _lonlat_box(block: TileBlock) -> shapely.Polygon:
+    """The box in longitude and latitude around those points of a block that have any."""
+    left, bottom, right, top = block.bounds
+    x, y = np.meshgrid(np.linspace(left, right, _LATTICE), np.linspace(bottom, top, _LATTICE))
+    lonlat = np.column_stack(transformer(block.crs, LONLAT).transform(x.ravel(), y.ravel()))
+    known = lonlat[np.isfinite(lonlat).all(axis=1)]
+    if not len(known):
+        raise GridError(f"{block} has no longitude and latitude anywhere: it lies off the globe of {block.crs}")
+    (west, south), (east, north) = known.min(axis=0), known.max(axis=0)
+    return box(west, south, east, north)
 
 
 def _bbox_of(polygons: Sequence[shapely.Polygon]) -> Bbox:
@@ -212,9 +239,9 @@ def _asset(block: TileBlock, style: RasterStyle, size: int | None) -> pystac.Ass
 
 def _raster_band(style: RasterStyle, name: str, resolution: float | None = None) -> RasterBand:
     band = RasterBand.create(
-        nodata="nan" if style.nodata != style.nodata else int(style.nodata),
-        sampling="area",
-        data_type=style.dtype,
+        nodata=NoDataStrings.NAN if math.isnan(style.nodata) else int(style.nodata),
+        sampling=Sampling.AREA,
+        data_type=DataType(style.dtype),
         unit=style.unit or None,
         spatial_resolution=resolution,
     )
@@ -239,6 +266,4 @@ def _definition(style: RasterStyle) -> dict[str, Any]:
 def _classification(item: LabelClass) -> Classification:
     # The name is for machines: letters, digits, - and _ only (classification extension 2.0, "Class Object").
     name = re.sub(r"[^0-9A-Za-z_-]+", "_", item.name).strip("_") or f"class_{item.code}"
-    found = Classification.create(value=item.code, name=name, description=item.name, color_hint=item.colour[1:].upper())
-    found.properties["title"] = item.name
-    return found
+    return Classification.create(value=item.code, name=name, description=item.name, color_hint=item.colour[1:].upper())

@@ -31,7 +31,7 @@ class TrainConfig:
             "constant".
         patience: Epochs without a better validation loss after which training ends; 0 trains all epochs.
         class_weights: How rare classes are made to count (see `models.classes.class_weights`).
-        augment: Whether patches are flipped and turned by chance.
+        augment: Whether patches are flipped and turned, and time series moved by up to half a step, by chance.
         mixed_precision: Whether the network computes in 16 bits where that is safe.
         seed: Of the weights, of the order of the patches and of their turns.
     """

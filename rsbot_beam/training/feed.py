@@ -14,7 +14,7 @@ from rsbot_beam import storage
 from rsbot_beam.errors import DatasetError
 from rsbot_beam.learning.examples import SUFFIX
 from rsbot_beam.learning.features import Feature, decode_examples
-from rsbot_beam.models.augment import SYMMETRIES, apply_symmetry
+from rsbot_beam.models.augment import augmented
 
 # Files whose records are mixed while reading.
 PARALLEL_FILES = 8
@@ -92,7 +92,7 @@ def training_batches(
         batch_size: Examples in a batch; the last of each epoch may be smaller.
         epochs: Which epochs, from 0.
         seed: Any number.
-        augment: Whether examples are flipped and turned.
+        augment: Whether examples are flipped, turned and moved in time.
     """
     window = max(1, min(examples.count, SHUFFLE_BYTES * examples.count // max(1, examples.nbytes)))
 
@@ -110,12 +110,7 @@ def training_batches(
 
     def prepare(records: tf.Tensor, step: tf.Tensor) -> tuple[Any, Any]:
         example = decode_examples(records, examples.table)
-        if augment:
-            batch = tf.shape(records)[0]
-            example = apply_symmetry(
-                example, tf.random.stateless_uniform([batch], [seed, step], 0, SYMMETRIES, tf.int32)
-            )
-        return pair(example)
+        return pair(augmented(example, seed, step) if augment else example)
 
     total = steps * len(epochs)
     return _ahead(numbered.map(prepare, num_parallel_calls=tf.data.AUTOTUNE), total)

@@ -18,6 +18,8 @@ from rsbot_beam.models.losses import WeightedCrossEntropy
 from rsbot_beam.models.training_parts import TrainingParts, training_parts
 
 LOGGER = logging.getLogger("rsbot_beam")
+# Codes without a name that a message lists.
+LISTED_CODES = 10
 LABELS = {
     "segmentation": ("label", "label_valid"),
     "detection": ("boxes", "box_classes", "box_count", "label_valid"),
@@ -77,7 +79,7 @@ def training_task(
     if layout.label is None or layout.label.numpy.kind not in "iu" or not layout.classes:
         raise DatasetError(
             f"the model {definition.name!r} learns a class for each pixel, but the dataset's recipe "
-            f"{content['recipe']['name']!r} {_lacks(layout)}: export a recipe with classes, such as crops or landcover"
+            f"{content['recipe']['name']!r} {_lacks(layout, content)}"
         )
     index = ClassIndex.of(layout.classes)
     counts = {item["code"]: item["pixels"]["train"] for item in content["classes"]}
@@ -105,10 +107,19 @@ def _detected(definition: ModelDefinition, layout: Layout, content: Mapping[str,
     return index
 
 
-def _lacks(layout: Layout) -> str:
+def _lacks(layout: Layout, content: Mapping[str, Any]) -> str:
+    """What is missing for a class for each pixel, and what to do."""
+    remedy = "export a recipe with classes, such as crops or landcover"
     if layout.label is None:
-        return "has no label"
-    return "has a measured quantity as label" if layout.label.numpy.kind == "f" else "names no classes"
+        return f"has no label: {remedy}"
+    if layout.label.numpy.kind == "f":
+        return f"has a measured quantity as label: {remedy}"
+    codes = [item["code"] for item in content["classes"] if item["pixels"]["train"]]
+    told = f"{', '.join(map(str, codes[:LISTED_CODES]))}{' ...' if len(codes) > LISTED_CODES else ''}"
+    return (
+        f"names no classes, though its label holds {len(codes)} codes ({told}): say in the recipe's `classes` which of "
+        "them are classes; for fields of your own by --set codes=VALUE:CODE:NAME,..."
+    )
 
 
 def _warn(index: ClassIndex, layout: Layout, counts: Mapping[int, int]) -> None:

@@ -64,6 +64,35 @@ def test_raw_pixels_give_what_examples_give(patches: list[Patch], analyze: Analy
     assert found.std() > 0.01
 
 
+def test_patches_of_another_size_are_served_alike(patches: list[Patch], analyze: Analyze) -> None:
+    """A network that reads the size from the transform's declaration would cut larger patches down in silence."""
+    import tensorflow as tf
+
+    from rsbot_beam.learning.serving import ServingModule, serving_inputs
+
+    sizes: list[Any] = []
+
+    def network(features: dict[str, Any]) -> dict[str, Any]:
+        sizes.append(features["image"].shape)
+        return {"image": features["image"], "valid": features["valid"][..., tf.newaxis]}
+
+    module = ServingModule(network, None, transform_folder(analyze(patches)), patches[0].layout)
+    small = serving_inputs(patches[:4])
+    large = {name: tiled(array) for name, array in small.items()}
+    signature = module.signature()
+    apart = signature(**{name: tf.constant(array) for name, array in small.items()})
+    together = signature(**{name: tf.constant(array) for name, array in large.items()})
+    assert sizes[0][-3:-1] == (None, None)
+    for name, found in together.items():
+        np.testing.assert_array_equal(found.numpy(), tiled(apart[name].numpy()), strict=True)
+
+
+def tiled(array: np.ndarray) -> np.ndarray:
+    """Four patches (4, ..., height, width, bands) side by side as one, (1, ..., 2 height, 2 width, bands)."""
+    rows = [np.concatenate(array[i : i + 2], axis=-2) for i in (0, 2)]
+    return np.concatenate(rows, axis=-3)[np.newaxis]
+
+
 def transform_folder(transform: Any) -> str:
     """The folder that a TransformFn was loaded from."""
     return str(transform.folder)

@@ -1,4 +1,4 @@
-"""Flips and turns: everything in an example turns together."""
+"""Flips and turns: everything in an example turns together; and seasons that move."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rsbot_beam.models.augment import SYMMETRIES, apply_symmetry, augment
+from rsbot_beam.models.augment import SYMMETRIES, apply_symmetry, augment, shift_season
 
 SIZE = 12
 
@@ -121,3 +121,32 @@ def test_patches_of_unknown_size_are_refused() -> None:
     )
     with pytest.raises(Exception, match="all must be of one known size"):
         augment(dataset, seed=1)
+
+
+def series(values: list[float], valid: list[int]) -> dict[str, tf.Tensor]:
+    """One pixel of one band in two examples alike."""
+    shape = (1, len(values), 1, 1)
+    image = np.tile(np.array(values, np.float32).reshape(*shape, 1), (2, 1, 1, 1, 1))
+    return {
+        "image": tf.constant(image),
+        "valid": tf.constant(np.tile(np.array(valid, np.uint8).reshape(shape), (2, 1, 1, 1))),
+    }
+
+
+def test_seasons_move_by_a_share_of_a_step() -> None:
+    moved = shift_season(series([0, 4, 8, 2], [1, 1, 1, 1]), tf.constant([0.25, -0.5]))["image"].numpy()[..., 0, 0, 0]
+    assert moved[0].tolist() == [0, 3, 7, 3.5]  # the first has none before it
+    assert moved[1].tolist() == [2, 6, 5, 2]
+
+
+def test_what_is_missing_takes_no_part_in_the_move() -> None:
+    example = series([0, float("nan"), 8, 2], [1, 0, 1, 1])
+    moved = shift_season(example, tf.constant([0.5, 0.0]))
+    assert moved["valid"] is example["valid"]
+    assert moved["image"].numpy()[0, [0, 2, 3], 0, 0, 0].tolist() == [0, 8, 5]
+    assert moved["image"].numpy()[1, [0, 2, 3], 0, 0, 0].tolist() == [0, 8, 2]
+
+
+def test_a_single_image_has_no_season() -> None:
+    example = {"image": tf.ones([2, 4, 4, 3]), "valid": tf.ones([2, 4, 4], tf.uint8)}
+    assert shift_season(example, tf.constant([0.5, -0.5]))["image"] is example["image"]

@@ -193,6 +193,19 @@ def test_an_empty_split_is_an_error(
         evaluate(plain_model, root, tmp_path)
 
 
+def test_an_unreadable_raw_shard_is_named(
+    plain_model: str, plain_dataset: str, changed_dataset: Change, tmp_path: Path
+) -> None:
+    root = changed_dataset(plain_dataset, "damaged_raw")
+    victim = max(Path(root, "raw").glob("*.arrow"))
+    content = bytearray(victim.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    victim.write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"{victim.name}"):
+        evaluate(plain_model, root, tmp_path, split="all", baselines=("majority",))
+    assert not (tmp_path / "metrics.json").exists()
+
+
 def test_other_classes_and_parameters_are_told(
     plain_model: str, plain_dataset: str, changed_dataset: Change, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,81 @@
+"""The sheet that a map is drawn on: title above, legend beside it."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch as LegendPatch
+
+from rsbot_beam.views.map_frame import View
+
+DPI = 100
+# Screen pixels around the map: for latitudes on the left, longitudes below, the legend on the right, and a line of title.
+_LEFT, _BOTTOM, _LEGEND, _TITLE_LINE, _GAP = 78, 40, 250, 22, 12
+# Least height of a sheet, in which a dozen classes fit; and of a line of the legend.
+_LEAST_HEIGHT, _LEGEND_LINE = 300, 21
+# Letters of the title that fit in a hundred screen pixels, at 11 points.
+_TITLE_LETTERS = 12
+
+
+def map_figure(view: View, panel: tuple[int, int], title: str) -> tuple[Figure, Any]:
+    """Makes a figure and the axes of a map in it.
+
+    Args:
+        view: What the map shows.
+        panel: Its width and height, screen pixels.
+        title: Heading.
+
+    Returns:
+        The figure, and matplotlib's axes with the view's coordinates.
+    """
+    width = _LEFT + panel[0] + _GAP + _LEGEND
+    lines = textwrap.wrap(title, width * _TITLE_LETTERS // 100) or [""]
+    above = 2 * _GAP + len(lines) * _TITLE_LINE
+    height = max(_LEAST_HEIGHT, above + panel[1] + _BOTTOM)
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    FigureCanvasAgg(figure)
+    figure.text(_LEFT / width, 1 - _GAP / height, "\n".join(lines), ha="left", va="top", fontsize=11, linespacing=1.4)
+    corner = _LEFT / width, (height - above - panel[1]) / height
+    axis = figure.add_axes((*corner, panel[0] / width, panel[1] / height))
+    left, bottom, right, top = view.bounds
+    axis.set_xlim(left, right)
+    axis.set_ylim(bottom, top)
+    return figure, axis
+
+
+def add_legend(figure: Figure, axis: Any, handles: Sequence[Any]) -> None:  # noqa: ANN401
+    """The legend to the right of the map; entries that do not fit are counted."""
+    height = figure.get_size_inches()[1] * DPI
+    room = height - 3 * _GAP
+    shown: list[Any] = []
+    for handle in handles:
+        room -= _LEGEND_LINE * (1.6 if "\n" in str(handle.get_label()) else 1)
+        if room < _LEGEND_LINE:
+            break
+        shown.append(handle)
+    if len(shown) < len(handles):
+        shown.append(LegendPatch(facecolor="none", label=f"and {len(handles) - len(shown)} more"))
+    axis.legend(
+        handles=shown,
+        loc="upper left",
+        bbox_to_anchor=(1.0, 1.0),
+        borderaxespad=0.6,
+        fontsize=8.5,
+        frameon=False,
+        handlelength=1.8,
+        handleheight=1.3,
+        labelspacing=0.7,
+    )
+
+
+def png_of(figure: Figure) -> bytes:
+    """The figure as a PNG; equal figures make equal bytes."""
+    buffer = io.BytesIO()
+    # Without it the file would name matplotlib's version.
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
