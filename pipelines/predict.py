@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipelines.command_line import CommandParser
 from pipelines.earth_flags import add_earth_flags, add_place_flags, start_local_earth
@@ -12,7 +12,7 @@ from rsbot_beam.data.map_layout import MAP_BANDS
 from rsbot_beam.data.period import Period
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import InputError
-from rsbot_beam.runs.map_config import PredictConfig
+from rsbot_beam.runs.map_config import GEOMETRIES, PredictConfig
 
 if TYPE_CHECKING:
     from rsbot_beam.runs.predict import PredictResult
@@ -46,6 +46,9 @@ def parser() -> CommandParser:
     )
     add("--polygons", default="", help="names of classes that become polygons as well, with commas")
     add(
+        "--geometry", default=default.geometry, choices=GEOMETRIES, help="what vector files hold (default: %(default)s)"
+    )
+    add(
         "--min_score", type=float, default=default.least_score, help="objects below are not kept (default: %(default)s)"
     )
     add("--batch_size", type=int, default=0, help="patches in a call of the model (default: by their size)")
@@ -77,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             rule=flags.tiles,
             bands=_names(flags.bands),
             polygons=_names(flags.polygons),
+            geometry=flags.geometry,
             least_score=flags.min_score,
             batch_size=flags.batch_size,
             endpoint=Endpoint.from_flags(flags),
@@ -109,8 +113,22 @@ def summary(result: PredictResult) -> str:
     t, run = result.run["tiles"], result.run
     lines = [
         f"{result.output}: {t['asked']} tiles asked = {t['predicted']} predicted + {t['empty']} empty + {t['dead']} dead "
-        f"letters, {run['blocks']} blocks, {run['seconds']:.0f} s"
+        f"letters; {run['blocks']} blocks in {run['seconds']:.0f} s"
     ]
     lines += [f"  {item['name']:24}{item['hectares']:>14,.1f} ha" for item in run["classes"] if item["hectares"]]
-    lines += [f"  {item['name']:24}{item['objects']:>14,} found" for item in run["classes"] if item["objects"]]
+    lines += [
+        f"  {item['name']:24}{item['objects']:>14,} found" for item in run["classes"] if item["objects"] is not None
+    ]
+    lines += [f"  {name:24}{what}" for name, what in _files(run)]
     return "\n".join(lines + (["It was complete already: nothing was done."] if result.was_complete else []))
+
+
+def _files(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What to look at first."""
+    if run["task"] != "detection":
+        yield "map.png", "the classes at a glance"
+        yield "class.vrt", "all blocks as one layer, for QGIS; the COGs are in class/"
+        yield "stac/collection.json", "the catalogue of the COGs"
+    if any(item["objects"] is not None for item in run["classes"]):
+        yield "detections.png", "where objects were found"
+        yield "detections/", "GeoParquet of the objects; few are in detections.geojson as well"

@@ -78,7 +78,9 @@ def _measured(bounds: np.ndarray, crs: str) -> tuple[np.ndarray, np.ndarray, np.
     lon, lat = to_lonlat(x, y)
     *_, width = wgs84().inv(*to_lonlat(left, y), *to_lonlat(right, y))
     *_, height = wgs84().inv(*to_lonlat(x, bottom), *to_lonlat(x, top))
-    return (np.asarray(lon) + 180) % 360 - 180, np.asarray(lat), np.asarray(width), np.asarray(height)
+    with np.errstate(invalid="ignore"):  # Infinite where there is none, which the caller tells.
+        lon = (np.asarray(lon) + 180) % 360 - 180
+    return lon, np.asarray(lat), np.asarray(width), np.asarray(height)
 
 
 def metres_per_degree(lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -44,6 +44,12 @@ class MapLayout:
             raise InputError(f"bands {unknown or 'none'}: choose from {', '.join(MAP_BANDS)}")
 
     @property
+    def needed(self) -> tuple[str, ...]:
+        """Rasters that are written, and those that polygons are made of."""
+        outlined = ("class", "probability") if self.polygons else ()
+        return tuple(name for name in MAP_BANDS if name in self.bands or name in outlined)
+
+    @property
     def class_dtype(self) -> np.dtype:
         """Of the raster of class codes: uint8, or uint16 where the codes need it."""
         return np.dtype(np.uint8 if max(item.code for item in self.classes) <= _LARGEST_BYTE else np.uint16)
@@ -78,14 +84,14 @@ def map_bands(probabilities: np.ndarray, seen: np.ndarray, layout: MapLayout) ->
     """
     rasters: dict[str, np.ndarray] = {}
     number = probabilities.argmax(axis=-1)
-    if "class" in layout.bands:
+    if "class" in layout.needed:
         codes = np.array([item.code for item in layout.classes], layout.class_dtype)
         rasters["class"] = np.where(seen, codes[number], layout.class_dtype.type(layout.nodata))[None]
-    if "probability" in layout.bands:
+    if "probability" in layout.needed:
         rasters["probability"] = _floats(np.take_along_axis(probabilities, number[..., None], -1), seen)
-    if "probabilities" in layout.bands:
+    if "probabilities" in layout.needed:
         rasters["probabilities"] = _floats(probabilities, seen)
-    if "entropy" in layout.bands:
+    if "entropy" in layout.needed:
         rasters["entropy"] = _floats(entropy(probabilities)[..., None], seen)
     return rasters
 

@@ -47,7 +47,9 @@ def of_any_size(function: tf.types.experimental.ConcreteFunction) -> Callable[[T
         # Inputs are in the order of their names, as tf.nest flattens a mapping.
         given = [*tf.nest.flatten(dict(values)), *function.captured_inputs]
         fed = {tensor.name: tf.identity(value) for tensor, value in zip(function.inputs, given, strict=True)}
-        found = tf.graph_util.import_graph_def(graph, fed, [tensor.name for tensor in outputs.values()], name="transform")
+        found = tf.graph_util.import_graph_def(
+            graph, fed, [tensor.name for tensor in outputs.values()], name="transform"
+        )
         return dict(zip(outputs, found, strict=True))
 
     return call

@@ -46,7 +46,7 @@ def write_mosaic(
     blocks: Iterable[TileBlock],
     style: RasterStyle,
     crs: str | None = None,
-    overview: tuple[str, int, int] | None = None,
+    overview: str | None = None,
 ) -> str:
     """Write `<name>.vrt`, one layer over all blocks of a raster, and `<name>.gti.gpkg` where zones are mixed.
 
@@ -55,8 +55,8 @@ def write_mosaic(
         blocks: Those whose raster is at `raster_path(style.name, block)`.
         style: Of the raster.
         crs: Of the layer; None takes the blocks' own if they share one, else `common_crs`.
-        overview: Path relative to the folder, width and height of a raster of the same extent, CRS and bands with
-            fewer pixels: what is shown when all of a large map is on the screen.
+        overview: Path relative to the folder of a raster of the same extent, CRS and bands with fewer pixels: what is
+            shown when all of a large map is on the screen (`overview.write_layer` makes it).
 
     Returns:
         Path of the VRT.
@@ -161,9 +161,7 @@ def _source(path: str, band: int, shape: tuple[int, int], style: RasterStyle, of
     )
 
 
-def _vrt(
-    geobox: GeoBox, style: RasterStyle, sources: Sequence[Sequence[str]], overview: tuple[str, int, int] | None
-) -> str:
+def _vrt(geobox: GeoBox, style: RasterStyle, sources: Sequence[Sequence[str]], overview: str | None) -> str:
     height, width = geobox.shape
     crs = crs_object(str(geobox.crs))
     lines = [
@@ -201,11 +199,11 @@ def _legend(style: RasterStyle) -> list[str]:
     ]
 
 
-def _overview(overview: tuple[str, int, int] | None, band: int) -> str:
-    if overview is None:
+def _overview(overview: str | None, band: int) -> str:
+    if not overview:
         return ""
     return (
-        f'<Overview><SourceFilename relativeToVRT="1">{escape(overview[0])}</SourceFilename>'
+        f'<Overview><SourceFilename relativeToVRT="1">{escape(overview)}</SourceFilename>'
         f"<SourceBand>{band}</SourceBand></Overview>"
     )
 

@@ -1,4 +1,4 @@
-"""A small picture of all of a map, read from the overviews of its rasters."""
+"""A small picture of all of a map, read from the overviews of its rasters, and the layer that shows it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.warp import reproject
@@ -17,12 +18,16 @@ from rasterio.windows import from_bounds
 
 from rsbot_beam import storage
 from rsbot_beam.geometry import TileBlock
-from rsbot_beam.maps.cog import overview_resampling
-from rsbot_beam.maps.mosaic import bounds_in, mosaic_geobox
+from rsbot_beam.maps.cog import overview_resampling, write_cog
+from rsbot_beam.maps.mosaic import bounds_in, mosaic_geobox, write_mosaic
 from rsbot_beam.maps.styles import RasterStyle, raster_path
 
-# Files that are read at the same time: what is waited for is the disk or the network.
-_THREADS = 8
+# Files that are read at the same time: from a bucket the network is waited for, from a disk mostly Python.
+_THREADS_REMOTE, _THREADS_LOCAL = 16, 2
+# Without it GDAL lists the folder, of thousands of files, each time that it opens one: it looks for sidecars.
+_ENV = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_NUM_THREADS": "1"}
+# Pixels along the longer side of a layer's overview: twice those of a screen; at most 16 MB of classes before deflating.
+LAYER_OVERVIEW_SIDE = 4096
 # Bytes at the start of a COG that hold its directories and the lists of its tiles: 32 bytes for each tile of 512 pixels
 # make 32 kB for a block of 16,384 pixels; names and tags are the rest.
 _HEADER_BYTES = 131_072
@@ -35,6 +40,33 @@ def picture_geobox(blocks: Sequence[TileBlock], max_side: int, crs: str | None =
     height, width = (max(1, min(max_side, round(side / factor))) for side in full.shape)
     scale = Affine.scale(full.shape[1] / width, full.shape[0] / height)
     return GeoBox((height, width), full.transform * scale, full.crs)
+
+
+def write_layer(
+    folder: str | os.PathLike[str], blocks: Sequence[TileBlock], style: RasterStyle, crs: str | None = None
+) -> tuple[np.ndarray, GeoBox]:
+    """Write all that shows a raster of the map as one layer: `<name>.vrt` and its overview, `<name>_overview.tif`.
+
+    Without the overview, a program that shows all of a map of 10,000 blocks opens 10,000 files.
+
+    Args:
+        folder: Of the map, local or `gs://`.
+        blocks: Those whose raster is there.
+        style: Of the raster.
+        crs: Of the layer; see `mosaic.write_mosaic`.
+
+    Returns:
+        The overview and where its pixels are, as `read_overview` gives them.
+
+    Raises:
+        InputError: There are no blocks.
+        FileNotFoundError: The raster of a block is missing.
+    """
+    picture, geobox = read_overview(folder, blocks, style, LAYER_OVERVIEW_SIDE, crs)
+    name = f"{style.name}_overview.tif"
+    write_cog(storage.join(folder, name), picture, geobox, style)
+    write_mosaic(folder, blocks, style, crs, name)
+    return picture, geobox
 
 
 def read_overview(
@@ -68,9 +100,10 @@ def read_overview(
     picture = np.full((len(style.bands), *geobox.shape), style.nodata, style.dtype)
 
     def part_of(block: TileBlock) -> tuple[tuple[slice, slice], np.ndarray]:
-        return _part(storage.join(folder, raster_path(style.name, block)), block, style, geobox)
+        with rasterio.Env(**_ENV):  # counts for the thread that it is made in only
+            return _part(storage.join(folder, raster_path(style.name, block)), block, style, geobox)
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(_THREADS_REMOTE if storage.is_gcs(folder) else _THREADS_LOCAL) as pool:
         for window, part in pool.map(part_of, sorted(blocks)):
             target = picture[(slice(None), *window)]
             np.copyto(target, part, where=~style.is_nodata(part))
@@ -81,6 +114,8 @@ def _part(path: str, block: TileBlock, style: RasterStyle, geobox: GeoBox) -> tu
     """The pixels of the picture that a block covers."""
     window = _window(block, geobox)
     shape = tuple(axis.stop - axis.start for axis in window)
+    if 0 in shape:  # less than half a pixel of the picture
+        return window, np.zeros((len(style.bands), *shape), style.dtype)
     # Twice as fine as the picture: what is lost by taking nearest pixels stays below half a pixel.
     step = max(1.0, _decimation(block, geobox) / 2)
     height, width = (max(1, int(side / step)) for side in block.shape)
@@ -96,7 +131,7 @@ def _part(path: str, block: TileBlock, style: RasterStyle, geobox: GeoBox) -> tu
         dst_transform=geobox.transform * Affine.translation(window[1].start, window[0].start),
         dst_crs=str(geobox.crs),
         dst_nodata=style.nodata,
-        resampling=overview_resampling(style),
+        resampling=Resampling.nearest,
     )
     return window, part
 

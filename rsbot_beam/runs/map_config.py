@@ -9,6 +9,8 @@ from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import InputError
 from rsbot_beam.runs.config import DEFAULT_BLOCK_MIB, MAX_BLOCK_MIB
 
+GEOMETRIES = ("box", "point")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PredictConfig:
@@ -29,6 +31,7 @@ class PredictConfig:
         rule: Which tiles belong to the region: "intersects" or "centre".
         bands: Which rasters are written of a segmentation, of `data.map_layout.MAP_BANDS`.
         polygons: Names of the classes of a segmentation that become polygons.
+        geometry: What vector files hold of an object: "box", its outline, or "point", its centre.
         least_score: Objects of a detection below are not kept.
         batch_size: Patches in a call of the model; 0 chooses by their size.
         endpoint: Earth Engine, with the budget of the whole job.
@@ -50,6 +53,7 @@ class PredictConfig:
     rule: str = "intersects"
     bands: tuple[str, ...] = ("class",)
     polygons: tuple[str, ...] = ()
+    geometry: str = "box"
     least_score: float = 0.3
     batch_size: int = 0
     endpoint: Endpoint = field(default_factory=Endpoint.from_env)
@@ -67,6 +71,8 @@ class PredictConfig:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name}={value} must be {least} or more")
+        if self.geometry not in GEOMETRIES:
+            raise InputError(f"geometry={self.geometry!r} is not one of {', '.join(GEOMETRIES)}")
         if not 0 <= self.least_score <= 1:
             raise InputError(f"least_score={self.least_score} must be within 0..1")
         if not self.output:

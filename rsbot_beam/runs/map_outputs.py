@@ -2,30 +2,131 @@
 
 from __future__ import annotations
 
+import datetime
+import importlib.util
+import json
+import logging
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rsbot_beam.data.receipts import MapTally
+from rsbot_beam import storage
+from rsbot_beam.data.receipts import MapTally, Receipt, ReceiptStore
+from rsbot_beam.geometry import TileBlock
+from rsbot_beam.maps.geojson import MOST_FEATURES, encode_geojson
+from rsbot_beam.maps.geoparquet import read_centres, read_geoparquet
+from rsbot_beam.maps.mosaic import write_mosaic
+from rsbot_beam.maps.overview import read_overview
+from rsbot_beam.maps.stac import COLLECTION_FILE, ITEM_FOLDER, ItemEntry, collection_of
+from rsbot_beam.maps.styles import raster_path
 from rsbot_beam.runs.description import versions
 from rsbot_beam.runs.map_plan import MapPlan
+from rsbot_beam.runs.vector_step import FOLDER as DETECTIONS
+from rsbot_beam.runs.vector_step import object_counts, vector_step
+from rsbot_beam.transforms.map_files import CANDIDATES, POLYGONS
 
 if TYPE_CHECKING:
     from apache_beam.options.pipeline_options import PipelineOptions
 
 SQUARE_METRES = 10_000  # in a hectare
+MAP_PICTURE, DETECTIONS_PICTURE, GEOJSON = "map.png", "detections.png", "detections.geojson"
+# Pixels of the longer side of the map's picture.
+PICTURE_SIDE = 1200
+LOGGER = logging.getLogger("rsbot_beam")
 
 
 def write_outputs(plan: MapPlan, options: PipelineOptions, tally: MapTally, seconds: float) -> dict[str, Any]:
     """Write everything that needs all blocks; returns the content of `run.json`."""
-    return describe_run(plan, tally, seconds)
+    receipts = list(ReceiptStore(plan.config.output).all())
+    if plan.map.bands:
+        _write_layers(plan, receipts, tally)
+    objects = None
+    if plan.map.task == "detection" or plan.map.polygons:
+        cells = vector_step(plan, options, receipts)
+        objects = object_counts(cells)
+        _write_objects(plan, cells, sum(objects.values()))
+    return describe_run(plan, tally, seconds, objects)
 
 
-def describe_run(plan: MapPlan, tally: MapTally, seconds: float) -> dict[str, Any]:
+def _write_layers(plan: MapPlan, receipts: Sequence[Receipt], tally: MapTally) -> None:
+    """The STAC collection, a layer over all blocks of each raster, and the picture of the classes."""
+    root = plan.config.output
+    for name, style in plan.styles.items():
+        blocks = [TileBlock.parse(r.block) for r in receipts if raster_path(name, r.block) in r.files]
+        if blocks:
+            write_mosaic(root, blocks, style)
+    entries = [ItemEntry(receipt.block, receipt.bbox) for receipt in receipts if receipt.files]
+    if not entries:
+        return
+    description = f"{plan.recipe.description} Predicted by {plan.model['model']['name']}, {plan.period}."
+    collection = collection_of(plan.name, entries, plan.styles, plan.period, description)
+    storage.write_bytes(storage.join(root, COLLECTION_FILE), json.dumps(collection))
+    if "class" in plan.styles:
+        _draw_map(plan, [TileBlock.parse(entry.id) for entry in entries], tally)
+
+
+def _draw_map(plan: MapPlan, blocks: Sequence[TileBlock], tally: MapTally) -> None:
+    if not _can_draw(MAP_PICTURE):
+        return
+    from rsbot_beam.views.map_picture import map_picture
+
+    codes, geobox = read_overview(plan.config.output, blocks, plan.styles["class"], PICTURE_SIDE)
+    hectares = {int(code): area / SQUARE_METRES for code, area in tally.areas.items()}
+    left, bottom, right, top = geobox.boundingbox.bbox
+    picture = map_picture(
+        codes,
+        (left, bottom, right, top),
+        str(geobox.crs),
+        plan.map.classes,
+        title_of(plan),
+        nodata=plan.map.nodata,
+        hectares=hectares,
+    )
+    storage.write_bytes(storage.join(plan.config.output, MAP_PICTURE), picture)
+
+
+def _write_objects(plan: MapPlan, cells: Sequence[Mapping[str, Any]], count: int) -> None:
+    """GeoJSON of few objects, and their picture."""
+    root = plan.config.output
+    paths = [storage.join(root, DETECTIONS, cell["file"]) for cell in cells]
+    if count <= MOST_FEATURES:
+        features = read_geoparquet(paths)
+        text = encode_geojson(features, plan.map.classes, plan.period, plan.config.geometry)
+        storage.write_bytes(storage.join(root, GEOJSON), text)
+    else:
+        storage.remove(storage.join(root, GEOJSON))
+        LOGGER.info("%s objects are too many for %s: take the files in %s/", f"{count:,}", GEOJSON, DETECTIONS)
+    if not _can_draw(DETECTIONS_PICTURE):
+        return
+    from rsbot_beam.views.detections_picture import detections_picture
+
+    found = read_centres(paths)
+    picture = detections_picture(
+        found.lon, found.lat, found.scores, found.codes, plan.map.classes, plan.region.geometry, title_of(plan)
+    )
+    storage.write_bytes(storage.join(root, DETECTIONS_PICTURE), picture)
+
+
+def _can_draw(name: str) -> bool:
+    if importlib.util.find_spec("matplotlib") is not None:
+        return True
+    LOGGER.info("no %s: install rsbot-beam[views] for pictures", name)
+    return False
+
+
+def title_of(plan: MapPlan) -> str:
+    """Heading of the map's pictures."""
+    last = plan.period.end - datetime.timedelta(days=1)
+    return f"{plan.recipe.name}, {plan.period.start} to {last}, predicted by {plan.model['model']['name']}"
+
+
+def describe_run(plan: MapPlan, tally: MapTally, seconds: float, objects: Mapping[int, int] | None) -> dict[str, Any]:
     """The content of `run.json`.
 
     Args:
         plan: The map.
         tally: Of all its blocks.
         seconds: What the pipeline of this run took.
+        objects: Objects by class code, each once; None where the map has none to count.
     """
     grid, seams = plan.grid, plan.map.seams
     pixels = tally.predicted * seams.size**2
@@ -55,14 +156,14 @@ def describe_run(plan: MapPlan, tally: MapTally, seconds: float) -> dict[str, An
             "dead": tally.dead,
         },
         "blocks": tally.blocks,
-        "folders": list(plan.map.bands),
+        "folders": [*plan.map.bands, ITEM_FOLDER, CANDIDATES, POLYGONS],
         "classes": [
             {
                 "code": item.code,
                 "name": item.name,
                 "colour": item.colour,
                 "hectares": tally.areas.get(str(item.code), 0) / SQUARE_METRES,
-                "objects": tally.objects.get(str(item.code), 0),
+                "objects": None if objects is None else objects.get(item.code, 0),
             }
             for item in plan.map.classes
         ],

@@ -24,6 +24,7 @@ from rsbot_beam.errors import InputError
 from rsbot_beam.geometry import Cover, Grid, Region, read_region, resolve_grid
 from rsbot_beam.geometry.crs import is_geographic
 from rsbot_beam.geometry.units import METRES_PER_DEGREE, resolution_in_metres
+from rsbot_beam.maps.styles import RasterStyle, map_styles
 from rsbot_beam.recipes import Recipe
 from rsbot_beam.recipes.of_model import described_recipe
 from rsbot_beam.runs.map_config import PredictConfig
@@ -81,6 +82,17 @@ class MapPlan:
     def saved_model(self) -> str:
         """Folder of the SavedModel."""
         return storage.join(self.config.model, SAVED_MODEL)
+
+    @property
+    def name(self) -> str:
+        """What the map is called, as ids have it."""
+        return f"{self.recipe.name}-{self.model['model']['name']}-{self.period.start}-{self.period.end}"
+
+    @property
+    def styles(self) -> dict[str, RasterStyle]:
+        """The rasters that are written, by name."""
+        known = map_styles(self.map.classes) if self.map.bands else {}
+        return {name: known[name] for name in self.map.bands}
 
     @property
     def receive_bytes(self) -> int:

@@ -23,6 +23,7 @@ from rsbot_beam.earthengine.pixels import Pixels, fits
 from rsbot_beam.earthengine.source import PixelSource
 from rsbot_beam.earthengine.tiles import FailedFetch
 from rsbot_beam.geometry import TileBlock, TileKey, plan_blocks
+from rsbot_beam.maps.styles import RasterStyle
 from rsbot_beam.transforms.shard_requests import answer_bytes
 
 Predict = Callable[[Sequence[Patch]], Iterator[dict[str, np.ndarray]]]
@@ -39,7 +40,10 @@ class MapSettings:
         map: What is made of them.
         root: The map's folder: blocks with a receipt are not predicted again.
         model: Folder of the SavedModel, local or `gs://`.
-        tags: What each raster says of itself, such as model and period.
+        styles: The rasters to write, by name.
+        period: Days that the inputs are of, start/end.
+        collection: Id of the map's STAC collection.
+        tags: What each raster says of itself, such as the model.
         block_bytes: Largest answer to ask for in one request.
         receive_bytes: What a process may have received and not yet predicted.
         batch_size: Patches in a call of the model; 0 chooses.
@@ -53,6 +57,9 @@ class MapSettings:
     map: MapLayout
     root: str
     model: str
+    styles: Mapping[str, RasterStyle]
+    period: str
+    collection: str
     tags: Mapping[str, str]
     block_bytes: int
     receive_bytes: int
@@ -91,7 +98,8 @@ class PredictedBlock:
     Attributes:
         shard: What was asked for.
         block: The smallest block that holds the shard's tiles: the place of the rasters.
-        rasters: By name of `map_layout.MAP_BANDS`, (bands, height, width); empty for a detection.
+        rasters: By name of `map_layout.MAP_BANDS`, (bands, height, width), those that are written or that polygons are made
+            of; empty for a detection.
         boxes: Of a detection: for each tile what the model found, its arrays without the filling behind the last box.
         predicted: Tiles.
         empty: Tiles without a valid pixel.

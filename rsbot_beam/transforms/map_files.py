@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 
@@ -9,15 +10,19 @@ import numpy as np
 
 from rsbot_beam import storage
 from rsbot_beam.data.detections import Detections, boxes_of, owned, write_detections
+from rsbot_beam.data.period import Period
 from rsbot_beam.data.receipts import Receipt, ReceiptStore
 from rsbot_beam.geometry import TileBlock, TileKey
 from rsbot_beam.geometry.areas import class_areas
 from rsbot_beam.geometry.units import metres_per_unit
 from rsbot_beam.maps.cog import write_cog
-from rsbot_beam.maps.styles import map_styles
+from rsbot_beam.maps.polygon_files import write_polygons
+from rsbot_beam.maps.polygons import Polygons, polygons_of_block
+from rsbot_beam.maps.stac import footprint, item_of, item_path
+from rsbot_beam.maps.styles import raster_path
 from rsbot_beam.transforms.map_blocks import MapSettings, PredictedBlock
 
-CANDIDATES = "candidates"
+CANDIDATES, POLYGONS = "candidates", "polygons"
 # Pixels around a tile within which it hands in boxes that its neighbour owns: twice what a detector errs in placing a
 # centre, which is a cell of 4 pixels.
 MARGIN_PIXELS = 8
@@ -29,13 +34,25 @@ def write_block(predicted: PredictedBlock, settings: MapSettings) -> Receipt:
 
     A block whose tiles are all empty, or failed, has a receipt and nothing else.
     """
+    block, root = predicted.block, settings.root
     files, areas = _write_rasters(predicted, settings)
+    if files:
+        item = item_of(
+            block, settings.styles, Period.parse(settings.period), settings.collection, _sizes(files), settings.tags
+        )
+        text = json.dumps(item, sort_keys=True)
+        storage.write_bytes(storage.join(root, item_path(str(block))), text)
+        files[item_path(str(block))] = len(text.encode())
     found = _detections(predicted, settings)
-    path = storage.join(CANDIDATES, predicted.shard.name + ".arrow")
-    if nbytes := write_detections(storage.join(settings.root, path), found):
-        files[path] = nbytes
+    vectors = {
+        vector_path(CANDIDATES, block): lambda path: write_detections(path, found),
+        vector_path(POLYGONS, block): lambda path: write_polygons(path, _polygons(predicted, settings)),
+    }
+    for path, write in vectors.items():
+        if nbytes := write(storage.join(root, path)):
+            files[path] = nbytes
     receipt = Receipt(
-        predicted.shard.name,
+        str(block),
         predicted.predicted,
         predicted.empty,
         len(predicted.dead),
@@ -43,28 +60,44 @@ def write_block(predicted: PredictedBlock, settings: MapSettings) -> Receipt:
         areas,
         _by_code(Counter(found.codes[found.core].tolist())),
         predicted.fetched_pixels,
+        footprint(block)[1],
     )
-    ReceiptStore(settings.root).write(receipt, predicted.dead)
+    ReceiptStore(root).write(receipt, predicted.dead)
     return receipt
 
 
-def raster_path(kind: str, name: str) -> str:
-    """File of a block's raster, below the map's folder."""
-    return storage.join(kind, name + ".tif")
+def vector_path(folder: str, block: TileBlock) -> str:
+    """File of a block's boxes or polygons, below the map's folder."""
+    return f"{folder}/{block}.arrow"
+
+
+def _sizes(files: Mapping[str, int]) -> dict[str, int]:
+    """Bytes of the rasters, by name."""
+    return {path.split("/")[0]: nbytes for path, nbytes in files.items()}
 
 
 def _write_rasters(predicted: PredictedBlock, settings: MapSettings) -> tuple[dict[str, int], dict[str, int]]:
     """Bytes by path, and square metres by class code."""
     files: dict[str, int] = {}
     areas: dict[str, int] = {}
-    styles = map_styles(settings.map.classes)
     for kind, raster in predicted.rasters.items():
-        path = raster_path(kind, predicted.shard.name)
-        files[path] = write_cog(storage.join(settings.root, path), raster, predicted.block, styles[kind], settings.tags)
+        if kind in settings.styles:
+            path = raster_path(kind, predicted.block)
+            place = storage.join(settings.root, path)
+            files[path] = write_cog(place, raster, predicted.block, settings.styles[kind], settings.tags)
         if kind == "class":
             found = class_areas(raster[0], predicted.block.geobox, settings.map.nodata)
             areas = _by_code({code: round(hectares * SQUARE_METRES) for code, hectares in found.items()})
     return files, areas
+
+
+def _polygons(predicted: PredictedBlock, settings: MapSettings) -> Polygons:
+    """Outlines of the classes that become polygons."""
+    codes = settings.map.polygons
+    if not (codes and predicted.rasters):
+        return Polygons.of_rows([])
+    rasters = predicted.rasters
+    return polygons_of_block(rasters["class"][0], predicted.block, codes, rasters["probability"][0])
 
 
 def _by_code(counts: Mapping[int, int]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.ml.inference.base import ModelHandler, RunInference
 
 from rsbot_beam import storage
+from rsbot_beam.data.map_layout import covering_block
 from rsbot_beam.data.receipts import MapTally, Receipt, ReceiptStore
 from rsbot_beam.data.shards import Shard
 from rsbot_beam.earthengine.ahead import Request
@@ -70,7 +71,8 @@ class _FetchBlocks(FetchAheadFn[Shard, FetchedBlock]):
     def plan(self, element: Shard) -> list[Request]:
         """Requests for the pixels of a block; none for one that is there."""
         settings = self._settings
-        found = ReceiptStore(settings.root).finished(element.name) if settings.resume else None
+        name = str(covering_block(element.keys))
+        found = ReceiptStore(settings.root).finished(name) if settings.resume else None
         if found is not None:
             self._done[element.name] = found
             return []

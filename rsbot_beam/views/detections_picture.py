@@ -31,8 +31,8 @@ MOST_POINTS = 50_000
 _FAINT, _FULL = 0.25, 1.0
 # Area of a marker in square points, and its line in points, where there are few; a tenth where there are many.
 _AREA, _LINE, _MANY = 42.0, 0.6, 5000
-# Share of the region's size that is left free around it.
-_AROUND = 0.04
+# Share of the region's size that is left free around it; and below it, for the scale bar.
+_AROUND, _BELOW = 0.04, 0.09
 
 
 def detections_picture(
@@ -89,7 +89,9 @@ def _view(region: Areal) -> tuple[View, float]:
     west, east = boxes[0][0], boxes[-1][2] + (360 if len(boxes) == 2 else 0)
     south, north = min(b[1] for b in boxes), max(b[3] for b in boxes)
     wide, high = _AROUND * (east - west), _AROUND * (north - south)
-    return View((west - wide, max(-90.0, south - high), east + wide, min(90.0, north + high)), LONLAT), west - wide
+    return View(
+        (west - wide, max(-90.0, south - _BELOW * (north - south)), east + wide, min(90.0, north + high)), LONLAT
+    ), west - wide
 
 
 def _eastwards(lon: np.ndarray, west: float) -> np.ndarray:

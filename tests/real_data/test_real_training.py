@@ -38,7 +38,7 @@ HELD_OUT_CLUSTERS = 3
 STEPS = 12
 MISSING = 65_535
 OPTICAL = ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12")
-RADAR = ("SAR-VV", "SAR-VH")
+RADAR = ("VV", "VH")
 # Labels of which there are enough pixels to learn and to test; all others are one class.
 CROPS = ("sorghum", "maize", "other_oilseeds", "trees_mixed")
 # Metres: side of the squares of ground that fall in one split, some ten fields.
@@ -99,7 +99,7 @@ def worldcereal(data: Path) -> list[Patch]:
     rows = pandas.read_parquet(data / "crops" / "worldcereal_pixel_timeseries_2017.parquet")
     names = (*OPTICAL, *RADAR)
     columns = [f"OPTICAL-{name}-ts{{}}-{10 if name in ('B02', 'B03', 'B04', 'B08') else 20}m" for name in OPTICAL]
-    columns += [f"{name}-ts{{}}-20m" for name in RADAR]
+    columns += [f"SAR-{name}-ts{{}}-20m" for name in RADAR]
     classes = (*(LabelClass(i, name) for i, name in enumerate(CROPS, 1)), LabelClass(9, "other"))
     layout = Layout(tuple(Band(name, "uint16") for name in names), STEPS, label=Band("crop", "uint8"), classes=classes)
     east, north = pyproj.Transformer.from_crs(4326, 32636, always_xy=True).transform(rows.lon, rows.lat)
