@@ -52,6 +52,7 @@ def parser() -> CommandParser:
         "--min_score", type=float, default=default.least_score, help="objects below are not kept (default: %(default)s)"
     )
     add("--batch_size", type=int, default=0, help="patches in a call of the model (default: by their size)")
+    add("--block_side", type=int, default=0, help="tiles a side of a block, and of its files (default: up to 8)")
     add_earth_flags(p)
     add("--allow_dead_letters", action="store_true", help="exit with 0 although tiles failed for good")
     p.add_beam_flags()
@@ -84,6 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             least_score=flags.min_score,
             batch_size=flags.batch_size,
             endpoint=Endpoint.from_flags(flags),
+            block_side=flags.block_side,
             block_mib=flags.block_mib,
             allow_dead_letters=flags.allow_dead_letters,
         )

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import rasterio
-from affine import Affine
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
@@ -38,8 +37,7 @@ def picture_geobox(blocks: Sequence[TileBlock], max_side: int, crs: str | None =
     full = mosaic_geobox(blocks, crs)
     factor = max(1.0, max(full.shape) / max_side)
     height, width = (max(1, min(max_side, round(side / factor))) for side in full.shape)
-    scale = Affine.scale(full.shape[1] / width, full.shape[0] / height)
-    return GeoBox((height, width), full.transform * scale, full.crs)
+    return full.zoom_to((height, width))
 
 
 def write_layer(
@@ -120,15 +118,14 @@ def _part(path: str, block: TileBlock, style: RasterStyle, geobox: GeoBox) -> tu
     step = max(1.0, _decimation(block, geobox) / 2)
     height, width = (max(1, int(side / step)) for side in block.shape)
     small = _read_small(path, style, (height, width))
-    transform = block.transform * Affine.scale(block.shape[1] / width, block.shape[0] / height)
     part = np.full((len(style.bands), *shape), style.nodata, style.dtype)
     reproject(
         small,
         part,
-        src_transform=transform,
+        src_transform=block.geobox.zoom_to((height, width)).transform,
         src_crs=block.crs,
         src_nodata=style.nodata,
-        dst_transform=geobox.transform * Affine.translation(window[1].start, window[0].start),
+        dst_transform=geobox[window].transform,
         dst_crs=str(geobox.crs),
         dst_nodata=style.nodata,
         resampling=Resampling.nearest,

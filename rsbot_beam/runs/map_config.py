@@ -9,6 +9,8 @@ from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import InputError
 from rsbot_beam.runs.config import DEFAULT_BLOCK_MIB, MAX_BLOCK_MIB
 
+# Tiles a side of a block at most: 2,048 pixels with tiles of 256, a COG of some megabytes.
+MAX_BLOCK_SIDE = 8
 GEOMETRIES = ("box", "point")
 
 
@@ -35,6 +37,7 @@ class PredictConfig:
         least_score: Objects of a detection below are not kept.
         batch_size: Patches in a call of the model; 0 chooses by their size.
         endpoint: Earth Engine, with the budget of the whole job.
+        block_side: Tiles a side of a block, a power of two; 0 takes as many as memory allows, at most 8.
         block_mib: Largest answer to ask for in one request, in MiB.
         allow_dead_letters: Whether a run with dead letters is a success.
     """
@@ -57,12 +60,15 @@ class PredictConfig:
     least_score: float = 0.3
     batch_size: int = 0
     endpoint: Endpoint = field(default_factory=Endpoint.from_env)
+    block_side: int = 0
     block_mib: float = DEFAULT_BLOCK_MIB
     allow_dead_letters: bool = False
 
     def __post_init__(self) -> None:
         if (self.year is None) == (self.period is None):
             raise InputError("give either --year 2023 or --period 2023-04-01,2023-10-01")
+        if self.block_side & (self.block_side - 1) or not 0 <= self.block_side <= MAX_BLOCK_SIDE:
+            raise InputError(f"block_side={self.block_side} must be a power of two up to {MAX_BLOCK_SIDE}, or 0")
         if not 0 < self.block_mib <= MAX_BLOCK_MIB:
             raise InputError(
                 f"block_mib={self.block_mib} must be above 0 and at most {MAX_BLOCK_MIB:g}: Earth Engine answers no more"

@@ -130,6 +130,7 @@ def describe_run(plan: MapPlan, tally: MapTally, seconds: float, objects: Mappin
     """
     grid, seams = plan.grid, plan.map.seams
     pixels = tally.predicted * seams.size**2
+    counted = plan.map.polygons or [item.code for item in plan.map.classes]
     return {
         "task": plan.map.task,
         "model": {
@@ -163,7 +164,7 @@ def describe_run(plan: MapPlan, tally: MapTally, seconds: float, objects: Mappin
                 "name": item.name,
                 "colour": item.colour,
                 "hectares": tally.areas.get(str(item.code), 0) / SQUARE_METRES,
-                "objects": None if objects is None else objects.get(item.code, 0),
+                "objects": objects.get(item.code, 0) if objects is not None and item.code in counted else None,
             }
             for item in plan.map.classes
         ],

@@ -27,13 +27,11 @@ from rsbot_beam.geometry.units import METRES_PER_DEGREE, resolution_in_metres
 from rsbot_beam.maps.styles import RasterStyle, map_styles
 from rsbot_beam.recipes import Recipe
 from rsbot_beam.recipes.of_model import described_recipe
-from rsbot_beam.runs.map_config import PredictConfig
+from rsbot_beam.runs.map_config import MAX_BLOCK_SIDE, PredictConfig
 from rsbot_beam.runs.plan import grid_metres
 from rsbot_beam.transforms.shard_requests import answer_bytes
 
 VERSION = 1
-# Tiles a side of a block at most: 2,048 pixels with tiles of 256, a COG of some megabytes.
-MAX_BLOCK_SIDE = 8
 # Bytes of a block's pixels: the larger a block, the fewer pixels of its margin are fetched for each of its own; some
 # blocks are in memory at a time, on machines with 3 GB for a process.
 MAX_BLOCK_BYTES = 128_000_000
@@ -292,6 +290,8 @@ def _block_side(config: PredictConfig, seams: Seams, source: PixelSource) -> int
     manifest = read_manifest(config.output, MAP_FILE)
     if manifest is not None:
         return int(manifest["grid"]["block_side"])
+    if config.block_side:
+        return config.block_side
     side = 1
     while 2 * side <= MAX_BLOCK_SIDE and _padded_bytes(2 * side, seams, source) <= MAX_BLOCK_BYTES:
         side *= 2

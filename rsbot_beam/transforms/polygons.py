@@ -38,7 +38,7 @@ class JoinPolygons(beam.PTransform):
 
     def expand(self, paths: beam.PCollection) -> beam.PCollection:
         """Wire reading, joining, cells and writing."""
-        read = paths | "Spread" >> beam.Reshuffle() | "Read" >> beam.ParDo(_Read()).with_outputs(_WHOLE, main="cut")
+        read = paths | "Spread" >> beam.Reshuffle() | "Read" >> beam.ParDo(_Read(self._min_pixels)).with_outputs(_WHOLE, main="cut")
         joined = (
             read.cut
             | "Neighbours" >> beam.GroupByKey()
@@ -53,7 +53,10 @@ class JoinPolygons(beam.PTransform):
 
 
 class _Read(beam.DoFn):
-    """Sends cut polygons, by grid and class, to be joined, and whole ones to their cells."""
+    """Sends cut polygons, by grid and class, to be joined, and whole ones that are large enough to their cells."""
+
+    def __init__(self, min_pixels: int) -> None:
+        self._min_pixels = min_pixels
 
     def process(self, path: str) -> Iterator[tuple[str, Row] | beam.pvalue.TaggedOutput]:
         """Read one file."""
@@ -61,7 +64,7 @@ class _Read(beam.DoFn):
         cut = polygons.take(np.flatnonzero(polygons.cut))
         for row in cut.rows():
             yield grid_name(row), row
-        for item in by_cell(polygons.take(np.flatnonzero(~polygons.cut))):
+        for item in by_cell(polygons.take(np.flatnonzero(~polygons.cut & (polygons.pixels >= self._min_pixels)))):
             yield beam.pvalue.TaggedOutput(_WHOLE, item)
 
 

@@ -34,7 +34,7 @@ def map_figure(view: View, panel: tuple[int, int], title: str) -> tuple[Figure, 
         The figure, and matplotlib's axes with the view's coordinates.
     """
     width = _LEFT + panel[0] + _GAP + _LEGEND
-    lines = textwrap.wrap(title, width * _TITLE_LETTERS // 100) or [""]
+    lines = textwrap.wrap(title, (width - _LEFT - _GAP) * _TITLE_LETTERS // 100) or [""]
     above = 2 * _GAP + len(lines) * _TITLE_LINE
     height = max(_LEAST_HEIGHT, above + panel[1] + _BOTTOM)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
