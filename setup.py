@@ -28,6 +28,9 @@ EXTRAS["test"] = [
     "hypothesis>=6.100",
     "gcp-storage-emulator>=2024.8",
     "psutil>=6",
+    "geopandas>=1",
+    "rio-cogeo>=5",
+    "jsonschema>=4.18",
 ]
 EXTRAS["lint"] = ["ruff>=0.9", "mypy>=1.14", "pre-commit>=4", "types-shapely", "types-requests"]
 
@@ -52,6 +55,7 @@ setup(
         "odc-geo>=0.4.9",
         "pyarrow>=16",
         "pyproj>=3.6",
+        "pystac>=1.12",
         "rasterio>=1.4",
         "shapely>=2.0.6",
         "tqdm>=4.66",

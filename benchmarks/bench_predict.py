@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from benchmarks.exports import IN_FLIGHT, MAX_QPS, bench_folder, config, earth, 
 from benchmarks.measure import cores, peak_resident_bytes
 from benchmarks.report import figure, heading, note
 from rsbot_beam import storage
-from rsbot_beam.data.patch import Patch
 from rsbot_beam.data.period import Period
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.learning.predictor import Predictor
@@ -72,11 +71,10 @@ class PredictClock:
         self.first_call, self._call = float("nan"), Predictor._call
         original, clock = self._call, self
 
-        def stamped(predictor: Predictor, patches: Sequence[Patch]) -> dict[str, np.ndarray]:
-            predictor.load()
+        def stamped(predictor: Predictor, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
             Predictor._call = original  # type: ignore[method-assign]
             clock.first_call = time.perf_counter()
-            return original(predictor, patches)
+            return original(predictor, inputs)
 
         Predictor._call = stamped  # type: ignore[assignment, method-assign]
         return self
@@ -134,7 +132,7 @@ def _timed_run(wanted: PredictConfig, ended: list[float]) -> dict[str, Any]:
         requests[0] = PROGRESS.snapshot()["requests"]
         return tally
 
-    map_steps.predict_step = timed
+    map_steps.predict_step = timed  # type: ignore[assignment]
     try:
         run = run_predict(wanted).run
     finally:

@@ -39,11 +39,19 @@ if TYPE_CHECKING:
     )
     from rsbot_beam.runs.config import ExportConfig
     from rsbot_beam.runs.export import run_export
+    from rsbot_beam.runs.map_config import PredictConfig
+    from rsbot_beam.runs.predict import run_predict
     from rsbot_beam.sampling import SamplingSettings
+    from rsbot_beam.training.config import TrainConfig
+    from rsbot_beam.training.evaluate import EvaluateConfig, run_evaluation
+    from rsbot_beam.training.train import run_training
     from rsbot_beam.transforms.analyze import AnalyzePatches
     from rsbot_beam.transforms.enumerate import EnumerateSamples, EnumerateShards
     from rsbot_beam.transforms.examples import WriteExamples
+    from rsbot_beam.transforms.detections import UniqueDetections
     from rsbot_beam.transforms.fetch import FetchPatches
+    from rsbot_beam.transforms.map_blocks import MapSettings
+    from rsbot_beam.transforms.predict import PredictBlocks
     from rsbot_beam.transforms.raw import WriteRawShards
     from rsbot_beam.transforms.shard_requests import FetchSettings
 
@@ -71,10 +79,18 @@ _MODULES = {
     "rsbot_beam.sampling": ("SamplingSettings",),
     "rsbot_beam.runs.config": ("ExportConfig",),
     "rsbot_beam.runs.export": ("run_export",),
+    "rsbot_beam.runs.map_config": ("PredictConfig",),
+    "rsbot_beam.runs.predict": ("run_predict",),
+    "rsbot_beam.training.config": ("TrainConfig",),
+    "rsbot_beam.training.evaluate": ("EvaluateConfig", "run_evaluation"),
+    "rsbot_beam.training.train": ("run_training",),
     "rsbot_beam.transforms.analyze": ("AnalyzePatches",),
     "rsbot_beam.transforms.enumerate": ("EnumerateSamples", "EnumerateShards"),
     "rsbot_beam.transforms.examples": ("WriteExamples",),
+    "rsbot_beam.transforms.detections": ("UniqueDetections",),
     "rsbot_beam.transforms.fetch": ("FetchPatches",),
+    "rsbot_beam.transforms.map_blocks": ("MapSettings",),
+    "rsbot_beam.transforms.predict": ("PredictBlocks",),
     "rsbot_beam.transforms.raw": ("WriteRawShards",),
     "rsbot_beam.transforms.shard_requests": ("FetchSettings",),
 }
@@ -89,6 +105,7 @@ __all__ = [
     "Endpoint",
     "EnumerateSamples",
     "EnumerateShards",
+    "EvaluateConfig",
     "ExportConfig",
     "FetchPatches",
     "FetchSettings",
@@ -97,11 +114,14 @@ __all__ = [
     "LabelFeatures",
     "LandCover",
     "Layout",
+    "MapSettings",
     "Objects",
     "Patch",
     "Period",
     "PlainAsset",
     "PowerPlants",
+    "PredictBlocks",
+    "PredictConfig",
     "Preprocessing",
     "RawStore",
     "Recipe",
@@ -114,6 +134,8 @@ __all__ = [
     "SpatialSplit",
     "TileBlock",
     "TileKey",
+    "TrainConfig",
+    "UniqueDetections",
     "Wind",
     "WriteExamples",
     "WriteRawShards",
@@ -123,7 +145,10 @@ __all__ = [
     "read_patches",
     "read_region",
     "resolve_grid",
+    "run_evaluation",
     "run_export",
+    "run_predict",
+    "run_training",
 ]
 
 

@@ -14,10 +14,10 @@ from rsbot_beam.geometry import TileBlock, TileKey
 class Seams:
     """How patches overlap, and how their predictions are weighed against one another.
 
-    A pixel that is at least the model's radius away from its patch's edge is predicted as if there were no edge. With an
-    overlap beyond the radius, weights fall to 0 before they reach a pixel that is not: then the map is the same wherever
-    tiles lie. With a smaller overlap, or where every pixel of a patch has a say, patches differ where they meet, and are
-    faded into each other over the whole of the overlap.
+    A pixel that is at least the model's radius away from its patch's edge is predicted as if there were no edge. With that
+    much overlap neighbours predict the same where they meet: they are cut there, and the map is the same wherever tiles
+    lie. With a smaller overlap, or where every pixel of a patch has a say, patches differ where they meet, and are faded
+    into each other over the whole of the overlap.
 
     Attributes:
         size: Pixels per side of a tile.
@@ -38,14 +38,13 @@ class Seams:
             overlap: Pixels on each side.
             radius: Pixels from a predicted pixel to the farthest one that can change it; None where all of a patch can.
         """
-        exact = radius is not None and overlap >= radius
-        wide = overlap - (radius or 0) if exact else overlap
-        return cls(size, overlap, min(wide, size // 2))
+        is_exact = radius is not None and overlap >= radius
+        return cls(size, overlap, 0 if is_exact else min(overlap, size // 2))
 
     @property
     def is_exact(self) -> bool:
-        """Whether no weight reaches the patch's edge."""
-        return self.ramp < self.overlap or self.overlap == 0
+        """Whether neighbours predict the same where they meet."""
+        return self.ramp == 0
 
     def weights(self) -> np.ndarray:
         """Weight along one side of a patch, float32 (size + 2 ramp,): those of neighbours sum to 1."""

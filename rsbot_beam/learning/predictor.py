@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +14,7 @@ import tensorflow as tf
 from rsbot_beam import storage
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.errors import InputError
-from rsbot_beam.learning.serving import serving_inputs
+from rsbot_beam.learning.serving_inputs import serving_inputs
 
 SIGNATURE = "serving_default"
 # Bytes of a batch's inputs as the model takes them, float32 and a byte of validity: beyond this no model runs faster on a
@@ -58,10 +59,18 @@ class Predictor:
         if not patches:
             return
         size = batch_size_for(_values_of(patches[0]), self.batch_size)
-        for start in range(0, len(patches), size):
-            found = self._call(patches[start : start + size])
-            for row in range(len(patches[start : start + size])):
-                yield {name: array[row] for name, array in found.items()}
+        batches = [patches[start : start + size] for start in range(0, len(patches), size)]
+        self.load()
+        # The next batch is put together while the model works on this one.
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(_tensors, batches[0])
+            for number, batch in enumerate(batches):
+                inputs = waiting.result()
+                if number + 1 < len(batches):
+                    waiting = pool.submit(_tensors, batches[number + 1])
+                found = self._call(inputs)
+                for row in range(len(batch)):
+                    yield {name: array[row] for name, array in found.items()}
 
     def load(self) -> None:
         """Load the model now.
@@ -72,9 +81,7 @@ class Predictor:
         with self._lock:
             self._loaded  # noqa: B018 - cached
 
-    def _call(self, patches: Sequence[Patch]) -> dict[str, np.ndarray]:
-        self.load()
-        inputs = {name: tf.constant(array) for name, array in serving_inputs(patches).items()}
+    def _call(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
         try:
             found = self._loaded.signatures[SIGNATURE](**inputs)
         except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
@@ -103,6 +110,10 @@ class Predictor:
                 f"the SavedModel {self.folder} has no signature {SIGNATURE!r}: it is not one of `rsbot train`"
             )
         return loaded
+
+
+def _tensors(patches: Sequence[Patch]) -> dict[str, tf.Tensor]:
+    return {name: tf.constant(array) for name, array in serving_inputs(patches).items()}
 
 
 def _values_of(patch: Patch) -> int:

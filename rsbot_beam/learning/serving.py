@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-import numpy as np
 import tensorflow as tf
 
 from rsbot_beam.data.bands import Band, Layout
-from rsbot_beam.data.patch import Patch
 from rsbot_beam.learning.any_size import of_any_size
 from rsbot_beam.learning.columns import valid_name
 from rsbot_beam.learning.preprocessing import STATISTICS_PREFIX
@@ -92,28 +90,3 @@ def _no_label(layout: Layout, image: tf.Tensor) -> dict[str, tf.Tensor]:
         layout.label.name: tf.zeros(plane, tf.as_dtype(layout.label.dtype)),
         valid_name(layout.label): tf.zeros(plane, tf.uint8),
     }
-
-
-def serving_inputs(patches: Sequence[Patch]) -> dict[str, np.ndarray]:
-    """Raw patches as the serving function takes them.
-
-    Returns:
-        `image` float32 (batch, [steps,] height, width, bands), `valid` uint8 in the same shape, and `static`,
-        `static_valid` where there are static bands.
-    """
-    layout = patches[0].layout
-    found: dict[str, np.ndarray] = {}
-    for name, flags, bands in (("image", "valid", layout.bands), ("static", "static_valid", layout.static)):
-        if bands:
-            found[name] = _filled([p.pixels for p in patches], bands, np.dtype(np.float32))
-            found[flags] = _filled([p.valid for p in patches], bands, np.dtype(np.uint8))
-    return found
-
-
-def _filled(arrays: Sequence[Mapping[str, np.ndarray]], bands: Sequence[Band], dtype: np.dtype) -> np.ndarray:
-    """(batch, ..., bands) in one pass: each array is copied and converted once."""
-    filled = np.empty((len(arrays), *arrays[0][bands[0].name].shape, len(bands)), dtype)
-    for row, of_patch in enumerate(arrays):
-        for index, band in enumerate(bands):
-            filled[row, ..., index] = of_patch[band.name]
-    return filled

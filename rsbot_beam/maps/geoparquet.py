@@ -78,7 +78,7 @@ def _plain_columns(features: MapFeatures, classes: Sequence[LabelClass], period:
         "id": pa.array(features.ids, pa.string()),
         "class": pa.array(class_names(features.codes, classes), pa.string()).cast(_TEXT),
         "code": pa.array(features.codes, pa.int32()),
-        "score": pa.array(features.scores, pa.float32()),
+        "score": pa.array(features.scores, pa.float32(), from_pandas=True),
         **{name: pa.array(getattr(features, name)) for name in ("area_m2", "lon", "lat", "width_m", "height_m")},
         "tile": pa.array(features.tile, pa.string()).cast(_TEXT),
         **{name: pa.array([day] * count, pa.date32()) for name, day in dates.items()},

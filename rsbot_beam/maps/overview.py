@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ import numpy as np
 import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.warp import reproject
 from rasterio.windows import from_bounds
@@ -101,7 +102,10 @@ def read_overview(
         with rasterio.Env(**_ENV):  # counts for the thread that it is made in only
             return _part(storage.join(folder, raster_path(style.name, block)), block, style, geobox)
 
-    with ThreadPoolExecutor(_THREADS_REMOTE if storage.is_gcs(folder) else _THREADS_LOCAL) as pool:
+    threads = _THREADS_REMOTE if storage.is_gcs(folder) else _THREADS_LOCAL
+    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
+        # rasterio's reproject looks at the place of its own arrays in memory before it has told them.
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
         for window, part in pool.map(part_of, sorted(blocks)):
             target = picture[(slice(None), *window)]
             np.copyto(target, part, where=~style.is_nodata(part))

@@ -125,7 +125,7 @@ def collection_of(
         styles: The rasters that items have, by name.
         period: What the map shows.
         description: For people.
-        summaries: Further summaries, such as model or recipe.
+        summaries: Further summaries, such as model or recipe; single values become lists of one, as STAC has them.
 
     Returns:
         JSON to be written to `COLLECTION_FILE`.
@@ -145,7 +145,8 @@ def collection_of(
     collection.stac_extensions = [
         uri.get_schema_uri() for uri in (ClassificationExtension, ProjectionExtension, RasterExtension)
     ]
-    collection.summaries = pystac.Summaries({"proj:code": codes, **(summaries or {})})
+    listed = {key: value if isinstance(value, list | dict) else [value] for key, value in (summaries or {}).items()}
+    collection.summaries = pystac.Summaries({"proj:code": codes, **listed})
     collection.extra_fields["item_assets"] = {key: _definition(style) for key, style in styles.items()}
     collection.clear_links()
     collection.add_link(pystac.Link("root", "./collection.json", pystac.MediaType.JSON))

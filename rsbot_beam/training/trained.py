@@ -17,7 +17,7 @@ from rsbot_beam.data.bands import LabelClass, Layout
 from rsbot_beam.data.model_file import KERAS_MODEL, SAVED_MODEL, require_model_file
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.errors import InputError
-from rsbot_beam.learning.serving import serving_inputs
+from rsbot_beam.learning.serving_inputs import serving_inputs
 from rsbot_beam.models.classes import ClassIndex
 from rsbot_beam.models.registry import load_model_definition
 from rsbot_beam.training.description import layout_of

@@ -38,7 +38,11 @@ class JoinPolygons(beam.PTransform):
 
     def expand(self, paths: beam.PCollection) -> beam.PCollection:
         """Wire reading, joining, cells and writing."""
-        read = paths | "Spread" >> beam.Reshuffle() | "Read" >> beam.ParDo(_Read(self._min_pixels)).with_outputs(_WHOLE, main="cut")
+        read = (
+            paths
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(_Read(self._min_pixels)).with_outputs(_WHOLE, main="cut")
+        )
         joined = (
             read.cut
             | "Neighbours" >> beam.GroupByKey()

@@ -46,9 +46,12 @@ def patterns(colours: Sequence[str]) -> list[int]:
     chosen: list[int] = []
     for index in range(len(colours)):
         away = np.linalg.norm(seen[:, :index] - seen[:, index : index + 1], axis=-1).min(axis=0, initial=np.inf)
-        taken = {chosen[other] for other in np.flatnonzero(away < CLEAR).tolist()}
-        free = [number for number in range(len(PATTERNS)) if number not in taken]
-        chosen.append(free[0] if free else 0)
+        nearest = [
+            min((away[other] for other in range(index) if chosen[other] == number), default=np.inf)
+            for number in range(len(PATTERNS))
+        ]
+        # The first that will do; where none does, the one that does best.
+        chosen.append(int(np.argmax(np.minimum(nearest, CLEAR))))
     return chosen
 
 

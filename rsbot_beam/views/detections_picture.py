@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +19,7 @@ from rsbot_beam.geometry.crs import LONLAT
 from rsbot_beam.geometry.lonlat import longitude_boxes
 from rsbot_beam.geometry.polygons import Areal, polygons_of
 from rsbot_beam.views.map_frame import View, draw_coordinates, draw_scale
-from rsbot_beam.views.map_sheet import add_legend, map_figure, png_of
+from rsbot_beam.views.map_sheet import add_legend, legend_text, map_figure, png_of
 from rsbot_beam.views.pictures import UNNAMED
 
 # Shapes by class, in the classes' order: told apart without colours.
@@ -137,8 +136,7 @@ def _draw_points(axis: Any, lon: np.ndarray, lat: np.ndarray, scores: np.ndarray
 
 
 def _handle(item: LabelClass, count: int, marker: str) -> Line2D:
-    name = textwrap.shorten(item.name, 30, placeholder=" ...")
-    return _dot(marker, item.colour, f"{name}: {count:,}")
+    return _dot(marker, item.colour, legend_text(item.name, f"{count:,}"))
 
 
 def _dot(marker: str, colour: str, label: str, alpha: float = 1.0) -> Line2D:

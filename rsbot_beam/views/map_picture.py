@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,13 +13,11 @@ from rsbot_beam.data.bands import LabelClass
 from rsbot_beam.geometry.tile import Bounds
 from rsbot_beam.views.colour_vision import PATTERNS, pattern_mask, patterns
 from rsbot_beam.views.map_frame import LONGEST_SIDE, View, draw_coordinates, draw_scale
-from rsbot_beam.views.map_sheet import add_legend, map_figure, png_of
+from rsbot_beam.views.map_sheet import add_legend, legend_text, map_figure, png_of
 from rsbot_beam.views.pictures import INVALID, UNNAMED
 
 __all__ = ["LONGEST_SIDE", "map_picture"]
 
-# Letters of a legend's line that fit beside the map.
-_NAME_LETTERS = 24
 _HATCH = "///"
 _GREY = "#b0b0b0"
 
@@ -147,7 +144,6 @@ def area_text(hectares: float) -> str:
 
 
 def _handle(entry: _Entry, amount: str) -> LegendPatch:
-    name = textwrap.shorten(entry.name, 2 * _NAME_LETTERS, placeholder=" ...")
-    label = f"{name}\n{amount}" if len(name) + len(amount) > _NAME_LETTERS else f"{name}, {amount}"
+    label = legend_text(entry.name, amount)
     edge = _mark_on(entry.colour) if entry.pattern else "#555555"
     return LegendPatch(facecolor=entry.colour, edgecolor=edge, hatch=PATTERNS[entry.pattern], label=label)

@@ -16,10 +16,14 @@ from rsbot_beam.views.map_frame import View
 DPI = 100
 # Screen pixels around the map: for latitudes on the left, longitudes below, the legend on the right, and a line of title.
 _LEFT, _BOTTOM, _LEGEND, _TITLE_LINE, _GAP = 78, 40, 250, 22, 12
-# Least height of a sheet, in which a dozen classes fit; and of a line of the legend.
-_LEAST_HEIGHT, _LEGEND_LINE = 300, 21
+# Least height of a sheet, in which a dozen classes fit; of an entry of the legend, and of each more line of one.
+_LEAST_HEIGHT, _ENTRY, _MORE_LINES = 300, 22, 17
 # Letters of the title that fit in a hundred screen pixels, at 11 points.
 _TITLE_LETTERS = 12
+# Points.
+_LEGEND_SIZE = 8.5
+# Letters of a line of the legend, and lines of a name.
+_LEGEND_LETTERS, _NAME_LINES = 28, 2
 
 
 def map_figure(view: View, panel: tuple[int, int], title: str) -> tuple[Figure, Any]:
@@ -48,29 +52,42 @@ def map_figure(view: View, panel: tuple[int, int], title: str) -> tuple[Figure, 
     return figure, axis
 
 
+def legend_text(name: str, amount: str) -> str:
+    """What the legend says of a class: its name, on several lines if it is long, and how much there is of it."""
+    if len(name) + len(amount) + 2 <= _LEGEND_LETTERS:
+        return f"{name}, {amount}"
+    lines = textwrap.wrap(name, _LEGEND_LETTERS, max_lines=_NAME_LINES, placeholder=" ...")
+    return "\n".join([*lines, amount])
+
+
 def add_legend(figure: Figure, axis: Any, handles: Sequence[Any]) -> None:  # noqa: ANN401
     """The legend to the right of the map; entries that do not fit are counted."""
     height = figure.get_size_inches()[1] * DPI
     room = height - 3 * _GAP
     shown: list[Any] = []
     for handle in handles:
-        room -= _LEGEND_LINE * (1.6 if "\n" in str(handle.get_label()) else 1)
-        if room < _LEGEND_LINE:
+        room -= _ENTRY + _MORE_LINES * str(handle.get_label()).count("\n")
+        if room < _ENTRY:
             break
         shown.append(handle)
     if len(shown) < len(handles):
         shown.append(LegendPatch(facecolor="none", label=f"and {len(handles) - len(shown)} more"))
-    axis.legend(
+    legend = axis.legend(
         handles=shown,
         loc="upper left",
         bbox_to_anchor=(1.0, 1.0),
         borderaxespad=0.6,
-        fontsize=8.5,
+        fontsize=_LEGEND_SIZE,
         frameon=False,
         handlelength=1.8,
         handleheight=1.3,
         labelspacing=0.7,
     )
+    box = legend.get_window_extent()
+    room_across = figure.get_size_inches()[0] * DPI - _GAP / 2 - box.x0
+    for text in legend.get_texts() if box.width > room_across else ():
+        # Names of wide capitals, which the number of letters does not tell.
+        text.set_fontsize(_LEGEND_SIZE * room_across / box.width)
 
 
 def png_of(figure: Figure) -> bytes:

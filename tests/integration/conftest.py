@@ -25,6 +25,7 @@ from pipelines.earth_process import running_earth
 from rsbot_beam.data.raw_shard import ShardHeader, read_header
 from rsbot_beam.earthengine import fetcher
 from rsbot_beam.geometry import TileKey
+from tests.integration.made_models import Models
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -181,14 +182,14 @@ def arguments(flags: dict[str, Any]) -> list[str]:
     return [f"--{name}" if value is True else f"--{name}={value}" for name, value in pairs if value is not None]
 
 
-def run_here(flags: dict[str, Any]) -> Outcome:
-    """`rsbot export` in this process."""
+def run_here(flags: dict[str, Any], command: str = "export") -> Outcome:
+    """A command of `rsbot` in this process."""
     out, err = io.StringIO(), io.StringIO()
     root = logging.getLogger()
     before, root.handlers = root.handlers, []
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = rsbot.main(["export", *arguments(flags)])
+            code = rsbot.main([command, *arguments(flags)])
     finally:
         root.handlers = before
     return Outcome(code, out.getvalue(), err.getvalue())
@@ -196,7 +197,7 @@ def run_here(flags: dict[str, Any]) -> Outcome:
 
 @dataclass
 class Child:
-    """`rsbot export` as a process, and group, of its own."""
+    """A command of `rsbot` as a process, and group, of its own."""
 
     process: subprocess.Popen[str]
     log: Path = field(repr=False)
@@ -274,21 +275,16 @@ def fetch(export: Callable[..., Outcome]) -> Callable[..., Outcome]:
 
 
 @pytest.fixture
-def start(base_flags: dict[str, Any], tmp_path: Path) -> Iterator[Callable[..., Child]]:
-    """Starts an export as a process of its own; `prelude` is Python code that runs first."""
+def start_command(tmp_path: Path) -> Iterator[Callable[..., Child]]:
+    """Starts a command of `rsbot` as a process of its own; `prelude` is Python code that runs first."""
     children: list[Child] = []
 
-    def run(output: object, prelude: str = "", **flags: Any) -> Child:
-        command = ["-c", f"{prelude}\nfrom pipelines.rsbot import console\nconsole()"]
+    def run(command: str, flags: dict[str, Any], prelude: str = "") -> Child:
+        how = ["-c", f"{prelude}\nfrom pipelines.rsbot import console\nconsole()"] if prelude else ["-m", "pipelines.rsbot"]
         log = tmp_path / f"child-{len(children)}.log"
         with log.open("w") as file:
             process = subprocess.Popen(
-                [
-                    sys.executable,
-                    *(command if prelude else ["-m", "pipelines.rsbot"]),
-                    "export",
-                    *arguments({**base_flags, "output": output, **flags}),
-                ],
+                [sys.executable, *how, command, *arguments(flags)],
                 stdout=file,
                 stderr=file,
                 cwd=REPOSITORY,
@@ -301,6 +297,64 @@ def start(base_flags: dict[str, Any], tmp_path: Path) -> Iterator[Callable[..., 
     yield run
     for child in children:
         child.kill()
+
+
+@pytest.fixture
+def start(base_flags: dict[str, Any], start_command: Callable[..., Child]) -> Callable[..., Child]:
+    """Starts an export as a process of its own; `prelude` is Python code that runs first."""
+
+    def run(output: object, prelude: str = "", **flags: Any) -> Child:
+        return start_command("export", {**base_flags, "output": output, **flags}, prelude)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    """Models made by hand, and the recipe that they are for; each is written when it is first asked for."""
+    return Models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def predict_flags(models: Models, earth_of_session: Earth) -> dict[str, Any]:
+    """Flags of a small map: 105 tiles of 320 m in Franconia, of a model that tells the pixels' own place."""
+    return {
+        "model": models.place,
+        "recipe": models.recipe,
+        "region": "10.0,50.0,10.03,50.02",
+        "year": 2024,
+        "tile_size": 32,
+        "max_qps": 1000,
+        "ee_url": earth_of_session.url,
+    }
+
+
+@pytest.fixture(scope="session")
+def predict(predict_flags: dict[str, Any]) -> Callable[..., Outcome]:
+    """Makes a map here; takes flags that replace those of `predict_flags`."""
+
+    def run(output: object, **flags: Any) -> Outcome:
+        return run_here({**predict_flags, "output": output, **flags}, "predict")
+
+    return run
+
+
+@pytest.fixture
+def start_predict(predict_flags: dict[str, Any], start_command: Callable[..., Child]) -> Callable[..., Child]:
+    """Starts making a map as a process of its own; `prelude` is Python code that runs first."""
+
+    def run(output: object, prelude: str = "", **flags: Any) -> Child:
+        return start_command("predict", {**predict_flags, "output": output, **flags}, prelude)
+
+    return run
+
+
+@pytest.fixture
+def block_side(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Sets the tiles a side of a block, which are many otherwise where tiles are small."""
+    from rsbot_beam.runs import map_plan
+
+    return lambda side: monkeypatch.setattr(map_plan, "MAX_BLOCK_SIDE", side)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,8 @@ def patches(
 def test_raw_pixels_give_what_examples_give(patches: list[Patch], analyze: Analyze, tmp_path: Path) -> None:
     import tensorflow as tf
 
-    from rsbot_beam.learning.serving import ServingModule, serving_inputs
+    from rsbot_beam.learning.serving import ServingModule
+    from rsbot_beam.learning.serving_inputs import serving_inputs
 
     transform = analyze(patches)
     layout = patches[0].layout
@@ -68,7 +69,8 @@ def test_patches_of_another_size_are_served_alike(patches: list[Patch], analyze:
     """A network that reads the size from the transform's declaration would cut larger patches down in silence."""
     import tensorflow as tf
 
-    from rsbot_beam.learning.serving import ServingModule, serving_inputs
+    from rsbot_beam.learning.serving import ServingModule
+    from rsbot_beam.learning.serving_inputs import serving_inputs
 
     sizes: list[Any] = []
 

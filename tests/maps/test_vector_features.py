@@ -54,7 +54,9 @@ def test_corners_are_exact_and_areas_those_of_the_ellipsoid(lon: float, lat: flo
         assert np.abs(shapely.get_coordinates(outline) - corner).max(axis=1).min() == 0
     assert shapely.is_ccw(outline.exterior)
     assert features.area_m2[0] == pytest.approx(geodesic_area(outline), rel=2e-6)
-    assert (features.lon[0], features.lat[0]) == pytest.approx((lon, lat), abs=2e-8)  # 2 mm: there and back through PROJ
+    assert (features.lon[0], features.lat[0]) == pytest.approx(
+        (lon, lat), abs=2e-8
+    )  # 2 mm: there and back through PROJ
     assert features.width_m[0] * features.height_m[0] == pytest.approx(features.area_m2[0], rel=1e-3)
 
 

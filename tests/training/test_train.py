@@ -109,7 +109,7 @@ def test_raw_pixels_through_the_signature_equal_examples_through_keras(
     import keras
 
     from rsbot_beam import read_patches
-    from rsbot_beam.learning.serving import serving_inputs
+    from rsbot_beam.learning.serving_inputs import serving_inputs
 
     root, model = (request.getfixturevalue(f"{kind}_{thing}") for thing in ("dataset", "model"))
     network = keras.models.load_model(Path(model, "model.keras"))

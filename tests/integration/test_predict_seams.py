@@ -1,0 +1,170 @@
+"""No seams: a map does not depend on where tiles and blocks fall, nor on how large its region is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.integration.made_models import CLASSES, LAYOUT, Models, description, mosaic, read_run
+
+pytestmark = pytest.mark.integration
+BANDS = "class,probabilities"
+# Tiles of 32 pixels cover it as exactly as tiles of 128 do: 4 x 4 of the former in each of the latter.
+REGION = "10.0,50.0,10.03,50.02"
+
+
+def common(*maps: tuple[np.ndarray, tuple[int, int]], inside: int = 0) -> Iterator[np.ndarray]:
+    """The part that maps of different extents have in common, less `inside` pixels on each side."""
+    top = max(corner[0] for _, corner in maps) + inside
+    left = max(corner[1] for _, corner in maps) + inside
+    bottom = min(corner[0] + pixels.shape[1] for pixels, corner in maps) - inside
+    right = min(corner[1] + pixels.shape[2] for pixels, corner in maps) - inside
+    for pixels, (row, col) in maps:
+        yield pixels[:, top - row : bottom - row, left - col : right - col]
+
+
+def largest_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Over pixels that both have, which have to be many."""
+    both = np.isfinite(one) & np.isfinite(other)
+    assert both.mean() > 0.9
+    return float(np.abs(one - other)[both].max())
+
+
+def made(predict: Callable[..., Any], output: Path, **flags: Any) -> tuple[np.ndarray, tuple[int, int]]:
+    done = predict(output, **{"bands": BANDS, "region": REGION, **flags})
+    assert done.code == 0, done.text
+    return mosaic(output, "probabilities")
+
+
+@pytest.fixture(scope="module")
+def one_piece(
+    predict: Callable[..., Any], models: Models, tmp_path_factory: pytest.TempPathFactory, earth_of_session: Any
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The region predicted as a single patch."""
+    return made(predict, tmp_path_factory.mktemp("one"), model=models.blur, tile_size=512)
+
+
+@pytest.mark.parametrize("side", [1, 2, 4])
+def test_tiles_and_blocks_are_not_seen(
+    side: int,
+    predict: Callable[..., Any],
+    models: Models,
+    block_side: Callable[[int], None],
+    one_piece: tuple[np.ndarray, tuple[int, int]],
+    tmp_path: Path,
+) -> None:
+    block_side(side)
+    tiled = made(predict, tmp_path, model=models.blur)
+    assert read_run(tmp_path)["grid"]["block_side"] == side
+    assert read_run(tmp_path)["grid"]["overlap"] == 3
+    one, other = common(one_piece, tiled)
+    assert one.shape[1] > 190
+    # At the region's own edge, too: pixels beyond it are fetched for the margin.
+    assert largest_difference(one, other) < 1e-6
+
+
+def test_an_overlap_beyond_the_receptive_field_changes_nothing(
+    predict: Callable[..., Any], models: Models, one_piece: tuple[np.ndarray, tuple[int, int]], tmp_path: Path
+) -> None:
+    """Then neighbours are weighed over a ramp, which is to sum up to the same."""
+    done = made(predict, tmp_path, model=models.blur, overlap=11)
+    one, other = common(one_piece, done)
+    assert largest_difference(one, other) < 1e-6
+
+
+def test_without_any_overlap_the_test_would_see_seams(
+    predict: Callable[..., Any], models: Models, one_piece: tuple[np.ndarray, tuple[int, int]], tmp_path: Path
+) -> None:
+    done = made(predict, tmp_path, model=models.blur, overlap=0)
+    one, other = common(one_piece, done)
+    assert largest_difference(one, other) > 0.05
+
+
+def steps_at(pixels: np.ndarray, corner: tuple[int, int], every: int) -> tuple[np.ndarray, np.ndarray]:
+    """Differences between neighbouring columns: those across the borders of cells `every` pixels wide, and all others."""
+    steps = np.abs(np.diff(pixels, axis=2))
+    right = (corner[1] + np.arange(steps.shape[2]) + 1) % every == 0
+    return steps[:, :, right], steps[:, :, ~right]
+
+
+def error_and_neighbours(error: np.ndarray, corner: tuple[int, int], every: int) -> tuple[float, float]:
+    """The mean step of the error across borders, and beside them."""
+    at, beside = steps_at(error, corner, every)
+    return float(np.nanmean(at)), float(np.nanmean(beside))
+
+
+@pytest.mark.parametrize("side", [1, 8])
+def test_an_overlap_that_is_too_small_is_told_and_faded(
+    side: int, predict: Callable[..., Any], models: Models, block_side: Callable[[int], None], tmp_path: Path
+) -> None:
+    """What is wrong near a patch's edge must not become a step where tiles, or blocks, meet."""
+    block_side(side)
+    done = predict(tmp_path / "tiled", model=models.looks_far, overlap=4, bands=BANDS, region=REGION)
+    assert done.code == 0
+    assert "pixels up to 7 away, more than the overlap of 4 pixels" in done.err
+    whole = made(predict, tmp_path / "whole", model=models.looks_far, overlap=8, tile_size=256)
+    tiled = mosaic(tmp_path / "tiled", "probabilities")
+    truth, found = common(whole, tiled, inside=8)
+    error = found - truth
+    corner = tuple(max(c) + 8 for c in zip(whole[1], tiled[1], strict=True))
+    at, beside = error_and_neighbours(error, corner, 32)  # type: ignore[arg-type]
+    assert np.nanmax(np.abs(error)) > 1e-3, "the overlap is too small to be exact"
+    assert at < 3 * beside
+
+
+@pytest.mark.parametrize("overlap", [3, 8])
+def test_a_larger_region_has_the_same_map(
+    overlap: int, predict: Callable[..., Any], models: Models, block_side: Callable[[int], None], tmp_path: Path
+) -> None:
+    block_side(2)
+    for name, region in (("small", "10.008,50.004,10.02,50.012"), ("large", REGION)):
+        made(predict, tmp_path / name, model=models.blur, region=region, overlap=overlap)
+    small, large = common(*(mosaic(tmp_path / name, "class") for name in ("small", "large")))
+    both = (small != 255) & (large != 255)
+    assert both.sum() > 10_000
+    np.testing.assert_array_equal(small[both], large[both])
+    small, large = common(*(mosaic(tmp_path / name, "probabilities") for name in ("small", "large")))
+    both = np.isfinite(small) & np.isfinite(large)
+    # Batches of another length sum up in another order.
+    np.testing.assert_allclose(small[both], large[both], atol=1e-6)
+
+
+def write_network(folder: Path, name: str, settings: dict[str, Any], size: int) -> str:
+    """A built-in network with random weights, as a model of `rsbot train` would be."""
+    import json
+
+    import tensorflow as tf
+
+    from rsbot_beam.models import receptive_field
+    from rsbot_beam.models.definition import InputShape, build_model
+    from rsbot_beam.models.registry import load_model
+
+    definition = load_model(name, settings)
+    shape = InputShape(bands=2, steps=0, static=0, size=None)
+    network = build_model(definition, shape, len(CLASSES))
+    field = receptive_field.receptive_field(definition, shape, len(CLASSES))
+    module = tf.Module()
+    module.network = network
+    signature = {
+        "image": tf.TensorSpec((None, None, None, 2), tf.float32, "image"),
+        "valid": tf.TensorSpec((None, None, None, 2), tf.uint8, "valid"),
+    }
+    module.serve = tf.function(
+        lambda inputs: {
+            "probabilities": network(
+                {"image": tf.sin(inputs["image"] / 7.0), "valid": tf.cast(inputs["valid"], tf.float32)}, training=False
+            )
+        },
+        input_signature=[signature],
+    )
+    tf.saved_model.save(
+        module, str(folder / "saved_model"), {"serving_default": module.serve.get_concrete_function()}
+    )
+    content = description(name, field.radius, multiple=field.multiple)
+    content["overlap"] = size // 2 if field.overlap is None else field.overlap
+    (folder / "model.json").write_text(json.dumps({"version": 1, **content}))
+    return str(folder)
