@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from rsbot_beam.training.evaluate import EvaluateConfig, run_evaluation
     from rsbot_beam.training.train import run_training
     from rsbot_beam.transforms.analyze import AnalyzePatches
+    from rsbot_beam.transforms.detections import UniqueDetections
     from rsbot_beam.transforms.enumerate import EnumerateSamples, EnumerateShards
     from rsbot_beam.transforms.examples import WriteExamples
-    from rsbot_beam.transforms.detections import UniqueDetections
     from rsbot_beam.transforms.fetch import FetchPatches
     from rsbot_beam.transforms.map_blocks import MapSettings
     from rsbot_beam.transforms.predict import PredictBlocks

@@ -18,7 +18,7 @@ from rasterio.windows import from_bounds
 
 from rsbot_beam import storage
 from rsbot_beam.geometry import TileBlock
-from rsbot_beam.maps.cog import overview_resampling, write_cog
+from rsbot_beam.maps.cog import BLOCK_SIZE, overview_resampling, write_cog
 from rsbot_beam.maps.mosaic import bounds_in, mosaic_geobox, write_mosaic
 from rsbot_beam.maps.styles import RasterStyle, raster_path
 
@@ -26,6 +26,8 @@ from rsbot_beam.maps.styles import RasterStyle, raster_path
 _THREADS_REMOTE, _THREADS_LOCAL = 16, 2
 # Without it GDAL lists the folder, of thousands of files, each time that it opens one: it looks for sidecars.
 _ENV = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_NUM_THREADS": "1"}
+# Pixels of the picture, along the shorter side of a block, below which it is not enough to look at their centres.
+_FEW_PIXELS = 8
 # Pixels along the longer side of a layer's overview: twice those of a screen; at most 16 MB of classes before deflating.
 LAYER_OVERVIEW_SIDE = 4096
 # Bytes at the start of a COG that hold its directories and the lists of its tiles: 32 bytes for each tile of 512 pixels
@@ -132,7 +134,8 @@ def _part(path: str, block: TileBlock, style: RasterStyle, geobox: GeoBox) -> tu
         dst_transform=geobox[window].transform,
         dst_crs=str(geobox.crs),
         dst_nodata=style.nodata,
-        resampling=Resampling.nearest,
+        # A block of a few pixels would lose its edges, or itself, where no centre of a pixel falls into it.
+        resampling=overview_resampling(style) if min(shape) <= _FEW_PIXELS else Resampling.nearest,
     )
     return window, part
 
@@ -159,11 +162,12 @@ def _read_small(path: str, style: RasterStyle, shape: tuple[int, int]) -> np.nda
             raise FileNotFoundError(path)
         with rasterio.open(path) as dataset:
             return _shrunk(dataset, style, shape)
-    # A COG holds its directories first, then its overviews, the smallest first. The pixels of the next finer overview,
-    # at most 4 times as many, and those of all coarser ones, a third of that, are read at most; deflated, or a little
-    # more where they cannot be.
-    pixels = np.dtype(style.dtype).itemsize * len(style.bands) * shape[0] * shape[1]
-    content = storage.read_bytes(path, _HEADER_BYTES + 6 * pixels)
+    # A COG holds its directories first, then its overviews, the smallest first; that has at most BLOCK_SIZE pixels a
+    # side. The one that is read has less than twice the pixels asked for along each side, and all smaller ones together
+    # have a third of its pixels.
+    sides = [max(BLOCK_SIZE, 2 * side) for side in shape]
+    pixels = np.dtype(style.dtype).itemsize * len(style.bands) * sides[0] * sides[1]
+    content = storage.read_bytes(path, _HEADER_BYTES + pixels * 4 // 3)
     try:
         with MemoryFile(content) as memory, memory.open() as dataset:
             return _shrunk(dataset, style, shape)

@@ -132,12 +132,14 @@ def read_map(folder: str, rasters: Sequence[str] | None = None) -> MapFiles:
         tuple(_bands_of(chosen)),
         start,
         after.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        {
-            name: value
-            for name, value in collection.get("summaries", {}).items()
-            if isinstance(value, str | int | float)
-        },
+        _single_values(collection.get("summaries", {})),
     )
+
+
+def _single_values(summaries: Mapping[str, Any]) -> dict[str, Any]:
+    """Summaries that are the same for all blocks; Earth Engine's properties have no colons in their names."""
+    single = {name: value[0] for name, value in summaries.items() if isinstance(value, list) and len(value) == 1}
+    return {name.replace(":", "_"): value for name, value in single.items() if isinstance(value, str | int | float)}
 
 
 def _check_files(folder: str, blocks: Sequence[TileBlock], rasters: Sequence[str]) -> None:

@@ -62,12 +62,12 @@ def legend_text(name: str, amount: str) -> str:
 
 def add_legend(figure: Figure, axis: Any, handles: Sequence[Any]) -> None:  # noqa: ANN401
     """The legend to the right of the map; entries that do not fit are counted."""
-    height = figure.get_size_inches()[1] * DPI
-    room = height - 3 * _GAP
+    # From the top of the map down to the sheet's edge, less the line that says how many more there are.
+    room = axis.get_position().y1 * figure.get_size_inches()[1] * DPI - 2 * _GAP - _ENTRY
     shown: list[Any] = []
     for handle in handles:
         room -= _ENTRY + _MORE_LINES * str(handle.get_label()).count("\n")
-        if room < _ENTRY:
+        if room < 0:
             break
         shown.append(handle)
     if len(shown) < len(handles):
@@ -83,11 +83,12 @@ def add_legend(figure: Figure, axis: Any, handles: Sequence[Any]) -> None:  # no
         handleheight=1.3,
         labelspacing=0.7,
     )
-    box = legend.get_window_extent()
-    room_across = figure.get_size_inches()[0] * DPI - _GAP / 2 - box.x0
-    for text in legend.get_texts() if box.width > room_across else ():
+    boxes = [text.get_window_extent() for text in legend.get_texts()]
+    widest = max((box.width for box in boxes), default=0.0)
+    room_across = figure.get_size_inches()[0] * DPI - _GAP - min((box.x0 for box in boxes), default=0.0)
+    for text in legend.get_texts() if widest > room_across else ():
         # Names of wide capitals, which the number of letters does not tell.
-        text.set_fontsize(_LEGEND_SIZE * room_across / box.width)
+        text.set_fontsize(_LEGEND_SIZE * room_across / widest)
 
 
 def png_of(figure: Figure) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.integration.made_models import CLASSES, LAYOUT, Models, description, mosaic, read_run
+from tests.integration.made_models import Models, mosaic, read_run
 
 pytestmark = pytest.mark.integration
 BANDS = "class,probabilities"
@@ -132,39 +132,3 @@ def test_a_larger_region_has_the_same_map(
     # Batches of another length sum up in another order.
     np.testing.assert_allclose(small[both], large[both], atol=1e-6)
 
-
-def write_network(folder: Path, name: str, settings: dict[str, Any], size: int) -> str:
-    """A built-in network with random weights, as a model of `rsbot train` would be."""
-    import json
-
-    import tensorflow as tf
-
-    from rsbot_beam.models import receptive_field
-    from rsbot_beam.models.definition import InputShape, build_model
-    from rsbot_beam.models.registry import load_model
-
-    definition = load_model(name, settings)
-    shape = InputShape(bands=2, steps=0, static=0, size=None)
-    network = build_model(definition, shape, len(CLASSES))
-    field = receptive_field.receptive_field(definition, shape, len(CLASSES))
-    module = tf.Module()
-    module.network = network
-    signature = {
-        "image": tf.TensorSpec((None, None, None, 2), tf.float32, "image"),
-        "valid": tf.TensorSpec((None, None, None, 2), tf.uint8, "valid"),
-    }
-    module.serve = tf.function(
-        lambda inputs: {
-            "probabilities": network(
-                {"image": tf.sin(inputs["image"] / 7.0), "valid": tf.cast(inputs["valid"], tf.float32)}, training=False
-            )
-        },
-        input_signature=[signature],
-    )
-    tf.saved_model.save(
-        module, str(folder / "saved_model"), {"serving_default": module.serve.get_concrete_function()}
-    )
-    content = description(name, field.radius, multiple=field.multiple)
-    content["overlap"] = size // 2 if field.overlap is None else field.overlap
-    (folder / "model.json").write_text(json.dumps({"version": 1, **content}))
-    return str(folder)
