@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
 
 from pipelines.command_line import CommandParser
 from pipelines.earth_flags import add_earth_flags, add_place_flags, start_local_earth
+from pipelines.predict_summary import summary
 from rsbot_beam.data.map_layout import MAP_BANDS
 from rsbot_beam.data.period import Period
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import InputError
 from rsbot_beam.runs.map_config import GEOMETRIES, PredictConfig
-
-if TYPE_CHECKING:
-    from rsbot_beam.runs.predict import PredictResult
 
 EXAMPLE = """
 
@@ -104,33 +101,3 @@ def _overlap(text: str) -> int | None:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def summary(result: PredictResult) -> str:
-    """What was made, and where."""
-    if result.described is not None:
-        from pipelines.export_summary import how_to_launch
-
-        return how_to_launch(result.described)
-    t, run = result.run["tiles"], result.run
-    lines = [
-        f"{result.output}: {t['asked']} tiles asked = {t['predicted']} predicted + {t['empty']} empty + {t['dead']} dead "
-        f"letters; {run['blocks']} blocks in {run['seconds']:.0f} s"
-    ]
-    lines += [f"  {item['name']:24}{item['hectares']:>14,.1f} ha" for item in run["classes"] if item["hectares"]]
-    lines += [
-        f"  {item['name']:24}{item['objects']:>14,} found" for item in run["classes"] if item["objects"] is not None
-    ]
-    lines += [f"  {name:24}{what}" for name, what in _files(run)]
-    return "\n".join(lines + (["It was complete already: nothing was done."] if result.was_complete else []))
-
-
-def _files(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """What to look at first."""
-    if run["task"] != "detection":
-        yield "map.png", "the classes at a glance"
-        yield "class.vrt", "all blocks as one layer, for QGIS; the COGs are in class/"
-        yield "stac/collection.json", "the catalogue of the COGs"
-    if any(item["objects"] is not None for item in run["classes"]):
-        yield "detections.png", "where objects were found"
-        yield "detections/", "GeoParquet of the objects; few are in detections.geojson as well"

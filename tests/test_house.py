@@ -54,6 +54,7 @@ ROOMS_OF_LIBRARIES = {
     "tensorflow_metadata": ({"rsbot_beam/learning/", "rsbot_beam/runs/"}, set()),
     "tfx_bsl": ({"rsbot_beam/learning/", "rsbot_beam/transforms/"}, set()),
     "apache_beam": ({"rsbot_beam/transforms/", "rsbot_beam/runs/"}, {"pipelines/command_line.py"}),
+    "pystac": ({"rsbot_beam/maps/"}, set()),
     "rasterio": ({"rsbot_beam/maps/", "rsbot_beam/local_ee/", "rsbot_beam/labels/"}, set()),
     "pyogrio": ({"rsbot_beam/local_ee/", "rsbot_beam/maps/"}, {"rsbot_beam/geometry/"}),
     "matplotlib": ({"rsbot_beam/views/"}, set()),
@@ -63,7 +64,7 @@ ROOMS_OF_LIBRARIES = {
 }
 # Earth Engine's worker side speaks HTTP by itself: only these modules know the client.
 KNOW_EE = {
-    *("images.py", "session.py", "tables.py", "drawing.py"),
+    *("images.py", "session.py", "tables.py", "drawing.py", "upload.py"),
     *("composites.py", "sentinel1.py", "sentinel2.py", "terrain.py", "naip.py"),
     *(
         f"asset_{part}.py"

@@ -20,6 +20,8 @@ _LEFT, _BOTTOM, _LEGEND, _TITLE_LINE, _GAP = 78, 40, 250, 22, 12
 _LEAST_HEIGHT, _ENTRY, _MORE_LINES = 300, 22, 17
 # Letters of the title that fit in a hundred screen pixels, at 11 points.
 _TITLE_LETTERS = 12
+# Screen pixels between the map and the legend's names.
+_MARK = 44
 # Points.
 _LEGEND_SIZE = 8.5
 # Letters of a line of the legend, and lines of a name.
@@ -83,9 +85,8 @@ def add_legend(figure: Figure, axis: Any, handles: Sequence[Any]) -> None:  # no
         handleheight=1.3,
         labelspacing=0.7,
     )
-    boxes = [text.get_window_extent() for text in legend.get_texts()]
-    widest = max((box.width for box in boxes), default=0.0)
-    room_across = figure.get_size_inches()[0] * DPI - _GAP - min((box.x0 for box in boxes), default=0.0)
+    widest = max((text.get_window_extent().width for text in legend.get_texts()), default=0.0)
+    room_across = (1 - axis.get_position().x1) * figure.get_size_inches()[0] * DPI - _MARK - _GAP
     for text in legend.get_texts() if widest > room_across else ():
         # Names of wide capitals, which the number of letters does not tell.
         text.set_fontsize(_LEGEND_SIZE * room_across / widest)

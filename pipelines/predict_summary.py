@@ -1,0 +1,39 @@
+"""What `rsbot predict` says at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rsbot_beam.runs.predict import PredictResult
+
+
+def summary(result: PredictResult) -> str:
+    """What was made, and where."""
+    if result.described is not None:
+        from pipelines.export_summary import how_to_launch
+
+        return how_to_launch(result.described)
+    t, run = result.run["tiles"], result.run
+    lines = [
+        f"{result.output}: {t['asked']} tiles asked = {t['predicted']} predicted + {t['empty']} empty + {t['dead']} dead "
+        f"letters; {run['blocks']} blocks in {run['seconds']:.0f} s"
+    ]
+    lines += [f"  {item['name']:24}{item['hectares']:>14,.1f} ha" for item in run["classes"] if item["hectares"]]
+    lines += [
+        f"  {item['name']:24}{item['objects']:>14,} found" for item in run["classes"] if item["objects"] is not None
+    ]
+    lines += [f"  {name:24}{what}" for name, what in _files(run)]
+    return "\n".join(lines + (["It was complete already: nothing was done."] if result.was_complete else []))
+
+
+def _files(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What to look at first."""
+    if run["task"] != "detection":
+        yield "map.png", "the classes at a glance"
+        yield "class.vrt", "all blocks as one layer, for QGIS; the COGs are in class/"
+        yield "stac/collection.json", "the catalogue of the COGs"
+    if any(item["objects"] is not None for item in run["classes"]):
+        yield "detections.png", "where objects were found"
+        yield "detections/", "GeoParquet of the objects; few are in detections.geojson as well"
