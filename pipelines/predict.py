@@ -78,6 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             rule=flags.tiles,
             bands=_names(flags.bands),
             polygons=_names(flags.polygons),
+            min_pixels=flags.min_pixels,
             geometry=flags.geometry,
             least_score=flags.min_score,
             batch_size=flags.batch_size,

@@ -138,7 +138,11 @@ def read_map(folder: str, rasters: Sequence[str] | None = None) -> MapFiles:
 
 def _single_values(summaries: Mapping[str, Any]) -> dict[str, Any]:
     """Summaries that are the same for all blocks; Earth Engine's properties have no colons in their names."""
-    single = {name: value[0] for name, value in summaries.items() if isinstance(value, list) and len(value) == 1}
+    single = {
+        name: value[0]
+        for name, value in summaries.items()
+        if isinstance(value, list) and len(value) == 1 and not name.startswith("proj:")  # Earth Engine knows the CRS
+    }
     return {name.replace(":", "_"): value for name, value in single.items() if isinstance(value, str | int | float)}
 
 

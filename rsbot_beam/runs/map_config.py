@@ -33,6 +33,7 @@ class PredictConfig:
         rule: Which tiles belong to the region: "intersects" or "centre".
         bands: Which rasters are written of a segmentation, of `data.map_layout.MAP_BANDS`.
         polygons: Names of the classes of a segmentation that become polygons.
+        min_pixels: Polygons of fewer pixels are left out.
         geometry: What vector files hold of an object: "box", its outline, or "point", its centre.
         least_score: Objects of a detection below are not kept.
         batch_size: Patches in a call of the model; 0 chooses by their size.
@@ -56,6 +57,7 @@ class PredictConfig:
     rule: str = "intersects"
     bands: tuple[str, ...] = ("class",)
     polygons: tuple[str, ...] = ()
+    min_pixels: int = 4
     geometry: str = "box"
     least_score: float = 0.3
     batch_size: int = 0
@@ -73,7 +75,7 @@ class PredictConfig:
             raise InputError(
                 f"block_mib={self.block_mib} must be above 0 and at most {MAX_BLOCK_MIB:g}: Earth Engine answers no more"
             )
-        for name, least in (("tile_size", 1), ("batch_size", 0), ("overlap", 0)):
+        for name, least in (("tile_size", 1), ("batch_size", 0), ("overlap", 0), ("min_pixels", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise InputError(f"{name}={value} must be {least} or more")

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 SQUARE_METRES = 10_000  # in a hectare
 MAP_PICTURE, DETECTIONS_PICTURE, GEOJSON = "map.png", "detections.png", "detections.geojson"
-# Pixels of the longer side of the map's picture.
-PICTURE_SIDE = 1200
+# Pixels of the longer side of the map's picture: as many as it is drawn with (`views.map_picture`).
+PICTURE_SIDE = 820
 LOGGER = logging.getLogger("rsbot_beam")
 
 
@@ -43,6 +43,10 @@ def write_outputs(plan: MapPlan, options: PipelineOptions, tally: MapTally, seco
     if plan.map.task == "detection" or plan.map.polygons:
         cells = vector_step(plan, options, receipts)
         objects = object_counts(cells)
+        if undecided := sum(cell["undecided"] for cell in cells):
+            LOGGER.warning(
+                "%d objects are so crowded that another may stand for the same thing; all are kept", undecided
+            )
         _write_objects(plan, cells, sum(objects.values()))
     return describe_run(plan, tally, seconds, objects)
 

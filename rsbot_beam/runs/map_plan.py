@@ -35,6 +35,8 @@ VERSION = 1
 # Bytes of a block's pixels: the larger a block, the fewer pixels of its margin are fetched for each of its own; some
 # blocks are in memory at a time, on machines with 3 GB for a process.
 MAX_BLOCK_BYTES = 128_000_000
+# Bytes of a block's probabilities, float32 for each class, which are held whole until its classes are taken.
+MAX_PROBABILITY_BYTES = 256_000_000
 # Blocks that a process may have received and not yet predicted, so that the model never waits for pixels.
 BLOCKS_AHEAD = 2.5
 MIN_RECEIVE_BYTES = 64_000_000
@@ -118,6 +120,7 @@ class MapPlan:
             "bands": list(self.map.bands),
             "polygons": list(self.map.polygons),
             "least_score": self.map.least_score,
+            "objects": {"min_pixels": self.config.min_pixels, "geometry": self.config.geometry},
             INFORMATION: {"model": self.config.model, "region": self.region.source},
         }
 
@@ -152,7 +155,7 @@ def plan_map(config: PredictConfig) -> MapPlan:
     layout, source = build_source(recipe, region, period, labels=False)
     _check_layout(layout, model)
     made = map_layout(config, model, seams)
-    side = _block_side(config, seams, source)
+    side = _block_side(config, made, source)
     return MapPlan(config, model, fingerprint, recipe, region, period, cover, layout, source, made, side)
 
 
@@ -285,7 +288,7 @@ def _codes(names: Sequence[str], classes: Sequence[LabelClass]) -> tuple[int, ..
     return tuple(known[name] for name in names)
 
 
-def _block_side(config: PredictConfig, seams: Seams, source: PixelSource) -> int:
+def _block_side(config: PredictConfig, made: MapLayout, source: PixelSource) -> int:
     """The side of the blocks that are there, or the largest power of two whose pixels are not too many."""
     manifest = read_manifest(config.output, MAP_FILE)
     if manifest is not None:
@@ -293,13 +296,20 @@ def _block_side(config: PredictConfig, seams: Seams, source: PixelSource) -> int
     if config.block_side:
         return config.block_side
     side = 1
-    while 2 * side <= MAX_BLOCK_SIDE and _padded_bytes(2 * side, seams, source) <= MAX_BLOCK_BYTES:
+    while 2 * side <= MAX_BLOCK_SIDE and _fits_in_memory(2 * side, made, source):
         side *= 2
     if not fits((1, 1), source):
         raise InputError(
             "the recipe has more bands than Earth Engine answers at once: use fewer, or fewer steps in time"
         )
     return side
+
+
+def _fits_in_memory(side: int, made: MapLayout, source: PixelSource) -> bool:
+    numbers = len(made.classes) if made.task == "segmentation" else 0
+    probabilities = 4 * numbers * (side * made.seams.size) ** 2
+    pixels = _padded_bytes(side, made.seams, source)
+    return pixels <= MAX_BLOCK_BYTES and probabilities <= MAX_PROBABILITY_BYTES
 
 
 def _padded_bytes(side: int, seams: Seams, source: PixelSource) -> int:

@@ -45,7 +45,9 @@ def vector_step(plan: MapPlan, options: PipelineOptions, receipts: Sequence[Rece
         _remove_others(root, ())
         return []
     output = VectorOutput(storage.join(root, FOLDER), plan.map.classes, plan.period, plan.config.geometry)
-    transform = UniqueDetections(DuplicateRule(), output) if folder == CANDIDATES else JoinPolygons(output)
+    transform: beam.PTransform = JoinPolygons(output, plan.config.min_pixels)
+    if folder == CANDIDATES:
+        transform = UniqueDetections(DuplicateRule(), output)
     with progress("detections", None, "cells", options):
         run_pipeline(
             "detections",

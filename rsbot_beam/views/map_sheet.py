@@ -23,7 +23,7 @@ _TITLE_LETTERS = 12
 # Screen pixels between the map and the legend's names.
 _MARK = 44
 # Points.
-_LEGEND_SIZE = 8.5
+_LEGEND_SIZE, _LEAST_SIZE = 8.5, 5.0
 # Letters of a line of the legend, and lines of a name.
 _LEGEND_LETTERS, _NAME_LINES = 28, 2
 
@@ -85,11 +85,13 @@ def add_legend(figure: Figure, axis: Any, handles: Sequence[Any]) -> None:  # no
         handleheight=1.3,
         labelspacing=0.7,
     )
-    widest = max((text.get_window_extent().width for text in legend.get_texts()), default=0.0)
     room_across = (1 - axis.get_position().x1) * figure.get_size_inches()[0] * DPI - _MARK - _GAP
-    for text in legend.get_texts() if widest > room_across else ():
-        # Names of wide capitals, which the number of letters does not tell.
-        text.set_fontsize(_LEGEND_SIZE * room_across / widest)
+    texts, size = legend.get_texts(), _LEGEND_SIZE
+    # Names of wide capitals, which the number of letters does not tell; hinted letters do not shrink evenly.
+    while size > _LEAST_SIZE and any(text.get_window_extent().width > room_across for text in texts):
+        size -= 0.5
+        for text in texts:
+            text.set_fontsize(size)
 
 
 def png_of(figure: Figure) -> bytes:

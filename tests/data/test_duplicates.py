@@ -258,6 +258,7 @@ def test_an_object_larger_than_the_reach_is_counted_as_undecided() -> None:
     assert undecided == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [80_000.0, 10_000.0, 100.0])
 def test_a_hundred_thousand_take_seconds(spread: float) -> None:
     detections = random_boxes(100_000, 0, spread, (100, 300))

@@ -172,8 +172,8 @@ class Models:
 
     @cached_property
     def looks_far(self) -> str:
-        """A convolution of 15 x 15 pixels, radius 7."""
-        return self.write("far", blur_network(7), radius=7)
+        """A lopsided mean of 31 x 31 pixels, radius 15, of a smooth function of the place."""
+        return self.write("far", blur_network(15, 2000.0, slope_kernel(15)), radius=15)
 
     def sites(self, places: Sequence[tuple[float, float, int, float]], half: float = 3.0, name: str = "sites") -> str:
         """A detector that knows where objects are: boxes of `half` pixels on each side of their centres.
@@ -240,14 +240,27 @@ def blur_kernel(radius: int) -> np.ndarray:
     return np.asarray(kernel / kernel.sum(), np.float32)
 
 
-def blur_network(radius: int) -> Callable[..., Any]:
-    """Mean of a rough function of the place around each pixel: three probabilities of it."""
+def slope_kernel(radius: int) -> np.ndarray:
+    """Weights that grow from left to right: what is cut off on either side counts differently; they sum to 1."""
+    kernel = np.broadcast_to(np.arange(2 * radius + 1) / (2 * radius), (2 * radius + 1, 2 * radius + 1))
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+def blur_network(radius: int, scale: float = 7.0, weights: np.ndarray | None = None) -> Callable[..., Any]:
+    """Mean of a function of the place around each pixel: three probabilities of it.
+
+    Args:
+        radius: Pixels.
+        scale: Of the function, in units of the bands; small ones are rough.
+        weights: Of the convolution; `blur_kernel` by default.
+    """
+    kernel_of = blur_kernel(radius) if weights is None else weights
 
     def network(image: Any, valid: Any) -> dict[str, Any]:
         import tensorflow as tf
 
-        rough = 0.5 + 0.5 * tf.sin(image / 7.0)
-        kernel = tf.constant(blur_kernel(radius))[:, :, None, None]
+        rough = 0.5 + 0.5 * tf.sin(image / scale)
+        kernel = tf.constant(kernel_of)[:, :, None, None]
         mean = [tf.nn.conv2d(rough[..., band : band + 1], kernel, 1, "SAME")[..., 0] for band in (0, 1)]
         return {"probabilities": tf.nn.softmax(tf.stack([8 * mean[0], 8 * mean[1], 4 + 0 * mean[0]], -1))}
 

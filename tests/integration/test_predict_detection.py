@@ -47,7 +47,7 @@ def found_in(output: Path) -> list[tuple[float, float, int]]:
     shapes = shapely.from_wkb([row["geometry"] for row in rows])
     centres = [shape.centroid for shape in shapes]
     x, y = METRES.transform([c.x for c in centres], [c.y for c in centres])
-    return sorted(zip(x, y, (row["class_code"] for row in rows), strict=True))
+    return sorted(zip(x, y, (row["code"] for row in rows), strict=True))
 
 
 def check_planted(output: Path) -> None:
@@ -124,7 +124,7 @@ def test_objects_below_the_least_score_are_not_kept(predict: Callable[..., Any],
 
 
 def test_a_region_without_objects_is_a_map(predict: Callable[..., Any], model: str, tmp_path: Path) -> None:
-    done = predict(tmp_path, model=model, region="11.0,51.0,11.01,51.01")
+    done = predict(tmp_path, model=model, region="11.1,51.1,11.11,51.11")
     assert done.code == 0, done.text
     assert sum(item["objects"] for item in read_run(tmp_path)["classes"]) == 0
     assert json.loads((tmp_path / "detections.geojson").read_text())["features"] == []

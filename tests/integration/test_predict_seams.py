@@ -84,17 +84,11 @@ def test_without_any_overlap_the_test_would_see_seams(
     assert largest_difference(one, other) > 0.05
 
 
-def steps_at(pixels: np.ndarray, corner: tuple[int, int], every: int) -> tuple[np.ndarray, np.ndarray]:
-    """Differences between neighbouring columns: those across the borders of cells `every` pixels wide, and all others."""
-    steps = np.abs(np.diff(pixels, axis=2))
-    right = (corner[1] + np.arange(steps.shape[2]) + 1) % every == 0
-    return steps[:, :, right], steps[:, :, ~right]
-
-
-def error_and_neighbours(error: np.ndarray, corner: tuple[int, int], every: int) -> tuple[float, float]:
-    """The mean step of the error across borders, and beside them."""
-    at, beside = steps_at(error, corner, every)
-    return float(np.nanmean(at)), float(np.nanmean(beside))
+def mean_steps(error: np.ndarray, left: int, every: int) -> np.ndarray:
+    """How much the error changes from column to column, by the column's place in cells `every` pixels wide; (every,)."""
+    steps = np.nanmean(np.abs(np.diff(error, axis=2)), axis=(0, 1))
+    place = (left + np.arange(len(steps)) + 1) % every
+    return np.array([steps[place == number].mean() for number in range(every)])
 
 
 @pytest.mark.parametrize("side", [1, 8])
@@ -103,17 +97,16 @@ def test_an_overlap_that_is_too_small_is_told_and_faded(
 ) -> None:
     """What is wrong near a patch's edge must not become a step where tiles, or blocks, meet."""
     block_side(side)
-    done = predict(tmp_path / "tiled", model=models.looks_far, overlap=4, bands=BANDS, region=REGION)
+    done = predict(tmp_path / "tiled", model=models.looks_far, overlap=8, bands=BANDS, region=REGION)
     assert done.code == 0
-    assert "pixels up to 7 away, more than the overlap of 4 pixels" in done.err
-    whole = made(predict, tmp_path / "whole", model=models.looks_far, overlap=8, tile_size=256)
+    assert "pixels up to 15 away, more than the overlap of 8 pixels" in done.err
+    whole = made(predict, tmp_path / "whole", model=models.looks_far, tile_size=256)
     tiled = mosaic(tmp_path / "tiled", "probabilities")
-    truth, found = common(whole, tiled, inside=8)
+    truth, found = common(whole, tiled, inside=32)
     error = found - truth
-    corner = tuple(max(c) + 8 for c in zip(whole[1], tiled[1], strict=True))
-    at, beside = error_and_neighbours(error, corner, 32)  # type: ignore[arg-type]
     assert np.nanmax(np.abs(error)) > 1e-3, "the overlap is too small to be exact"
-    assert at < 3 * beside
+    steps = mean_steps(error, max(whole[1][1], tiled[1][1]) + 32, 32)
+    assert steps[0] < 1.5 * steps[1:].max()
 
 
 @pytest.mark.parametrize("overlap", [3, 8])
@@ -125,7 +118,7 @@ def test_a_larger_region_has_the_same_map(
         made(predict, tmp_path / name, model=models.blur, region=region, overlap=overlap)
     small, large = common(*(mosaic(tmp_path / name, "class") for name in ("small", "large")))
     both = (small != 255) & (large != 255)
-    assert both.sum() > 10_000
+    assert both.sum() > 9_000
     np.testing.assert_array_equal(small[both], large[both])
     small, large = common(*(mosaic(tmp_path / name, "probabilities") for name in ("small", "large")))
     both = np.isfinite(small) & np.isfinite(large)

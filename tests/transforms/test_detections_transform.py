@@ -30,6 +30,7 @@ from rsbot_beam.maps.vectors import features_of_detections
 from rsbot_beam.transforms.detections import CellTally, UniqueDetections, VectorOutput, send_to_cells, write_cell
 from rsbot_beam.transforms.polygons import JoinPolygons
 
+pytestmark = pytest.mark.integration
 CLASSES = (LabelClass(1, "wind turbine"), LabelClass(2, "solar plant"))
 RULE = DuplicateRule()
 # Blocks of 10 km around the place where four cells meet near 15 degrees east, 50 degrees north.
