@@ -14,8 +14,7 @@ from rsbot_beam.data.receipts import MapTally, Receipt, ReceiptStore
 from rsbot_beam.geometry import TileBlock
 from rsbot_beam.maps.geojson import MOST_FEATURES, encode_geojson
 from rsbot_beam.maps.geoparquet import read_centres, read_geoparquet
-from rsbot_beam.maps.mosaic import write_mosaic
-from rsbot_beam.maps.overview import read_overview
+from rsbot_beam.maps.overview import write_layer
 from rsbot_beam.maps.stac import COLLECTION_FILE, ITEM_FOLDER, ItemEntry, collection_of
 from rsbot_beam.maps.styles import raster_path
 from rsbot_beam.runs.description import versions
@@ -25,12 +24,12 @@ from rsbot_beam.runs.vector_step import object_counts, vector_step
 from rsbot_beam.transforms.map_files import CANDIDATES, POLYGONS
 
 if TYPE_CHECKING:
+    import numpy as np
     from apache_beam.options.pipeline_options import PipelineOptions
+    from odc.geo.geobox import GeoBox
 
 SQUARE_METRES = 10_000  # in a hectare
 MAP_PICTURE, DETECTIONS_PICTURE, GEOJSON = "map.png", "detections.png", "detections.geojson"
-# Pixels of the longer side of the map's picture: as many as it is drawn with (`views.map_picture`).
-PICTURE_SIDE = 820
 LOGGER = logging.getLogger("rsbot_beam")
 
 
@@ -57,23 +56,22 @@ def _write_layers(plan: MapPlan, receipts: Sequence[Receipt], tally: MapTally) -
     for name, style in plan.styles.items():
         blocks = [TileBlock.parse(r.block) for r in receipts if raster_path(name, r.block) in r.files]
         if blocks:
-            write_mosaic(root, blocks, style)
+            codes, geobox = write_layer(root, blocks, style)
+            if name == "class":
+                _draw_map(plan, codes, geobox, tally)
     entries = [ItemEntry(receipt.block, receipt.bbox) for receipt in receipts if receipt.files]
     if not entries:
         return
     description = f"{plan.recipe.description} Predicted by {plan.model['model']['name']}, {plan.period}."
     collection = collection_of(plan.name, entries, plan.styles, plan.period, description)
     storage.write_bytes(storage.join(root, COLLECTION_FILE), json.dumps(collection))
-    if "class" in plan.styles:
-        _draw_map(plan, [TileBlock.parse(entry.id) for entry in entries], tally)
 
 
-def _draw_map(plan: MapPlan, blocks: Sequence[TileBlock], tally: MapTally) -> None:
+def _draw_map(plan: MapPlan, codes: np.ndarray, geobox: GeoBox, tally: MapTally) -> None:
     if not _can_draw(MAP_PICTURE):
         return
     from rsbot_beam.views.map_picture import map_picture
 
-    codes, geobox = read_overview(plan.config.output, blocks, plan.styles["class"], PICTURE_SIDE)
     hectares = {int(code): area / SQUARE_METRES for code, area in tally.areas.items()}
     left, bottom, right, top = geobox.boundingbox.bbox
     picture = map_picture(

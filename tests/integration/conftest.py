@@ -349,14 +349,6 @@ def start_predict(predict_flags: dict[str, Any], start_command: Callable[..., Ch
     return run
 
 
-@pytest.fixture
-def block_side(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Sets the tiles a side of a block, which are many otherwise where tiles are small."""
-    from rsbot_beam.runs import map_plan
-
-    return lambda side: monkeypatch.setattr(map_plan, "MAX_BLOCK_SIDE", side)
-
-
 @pytest.fixture(scope="session")
 def compute() -> Callable[..., tuple[dict[str, np.ndarray], dict[str, np.ndarray]]]:
     return computed

@@ -73,11 +73,9 @@ def test_objects_across_borders_are_found_once(
     side: int,
     predict: Callable[..., Any],
     model: str,
-    block_side: Callable[[int], None],
     tmp_path: Path,
 ) -> None:
-    block_side(side)
-    done = run(predict, tmp_path, model, tile_size=tile_size)
+    done = run(predict, tmp_path, model, tile_size=tile_size, block_side=side)
     check_planted(tmp_path)
     run_file = read_run(tmp_path)
     assert {item["code"]: item["objects"] for item in run_file["classes"]} == {1: 12, 2: 12, 7: 12}

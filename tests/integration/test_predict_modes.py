@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.integration
 BUDGET = 6
-SETTINGS: dict[str, Any] = {"bands": "class,entropy", "max_requests": BUDGET}
+SETTINGS: dict[str, Any] = {"bands": "class,entropy", "max_requests": BUDGET, "block_side": 2}
 # What a run says of itself: when, how fast.
 OF_THE_RUN = ("run.json", "totals/predict.json")
 
@@ -24,12 +24,8 @@ def undisturbed(
     predict: Callable[..., Any], snapshot: Callable[[Path], dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, bytes]:
     """The files of the default way, in blocks of four tiles."""
-    from rsbot_beam.runs import map_plan
-
     folder = tmp_path_factory.mktemp("default")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(map_plan, "MAX_BLOCK_SIDE", 2)
-        assert predict(folder, **SETTINGS).code == 0
+    assert predict(folder, **SETTINGS).code == 0
     return lasting(snapshot, folder)
 
 
@@ -46,12 +42,10 @@ def test_every_local_way_makes_the_same_map_within_the_budget(
     flags: dict[str, Any],
     earth: Any,
     predict: Callable[..., Any],
-    block_side: Callable[[int], None],
     tmp_path: Path,
     undisturbed: dict[str, bytes],
     snapshot: Callable[[Path], dict[str, bytes]],
 ) -> None:
-    block_side(2)
     earth.faults(latency="0.05")
     done = predict(tmp_path, **SETTINGS, **flags)
     assert done.code == 0, done.text

@@ -53,12 +53,10 @@ def test_tiles_and_blocks_are_not_seen(
     side: int,
     predict: Callable[..., Any],
     models: Models,
-    block_side: Callable[[int], None],
     one_piece: tuple[np.ndarray, tuple[int, int]],
     tmp_path: Path,
 ) -> None:
-    block_side(side)
-    tiled = made(predict, tmp_path, model=models.blur)
+    tiled = made(predict, tmp_path, model=models.blur, block_side=side)
     assert read_run(tmp_path)["grid"]["block_side"] == side
     assert read_run(tmp_path)["grid"]["overlap"] == 3
     one, other = common(one_piece, tiled)
@@ -93,11 +91,10 @@ def mean_steps(error: np.ndarray, left: int, every: int) -> np.ndarray:
 
 @pytest.mark.parametrize("side", [1, 8])
 def test_an_overlap_that_is_too_small_is_told_and_faded(
-    side: int, predict: Callable[..., Any], models: Models, block_side: Callable[[int], None], tmp_path: Path
+    side: int, predict: Callable[..., Any], models: Models, tmp_path: Path
 ) -> None:
     """What is wrong near a patch's edge must not become a step where tiles, or blocks, meet."""
-    block_side(side)
-    done = predict(tmp_path / "tiled", model=models.looks_far, overlap=8, bands=BANDS, region=REGION)
+    done = predict(tmp_path / "tiled", model=models.looks_far, overlap=8, bands=BANDS, region=REGION, block_side=side)
     assert done.code == 0
     assert "pixels up to 15 away, more than the overlap of 8 pixels" in done.err
     whole = made(predict, tmp_path / "whole", model=models.looks_far, tile_size=256)
@@ -111,11 +108,10 @@ def test_an_overlap_that_is_too_small_is_told_and_faded(
 
 @pytest.mark.parametrize("overlap", [3, 8])
 def test_a_larger_region_has_the_same_map(
-    overlap: int, predict: Callable[..., Any], models: Models, block_side: Callable[[int], None], tmp_path: Path
+    overlap: int, predict: Callable[..., Any], models: Models, tmp_path: Path
 ) -> None:
-    block_side(2)
     for name, region in (("small", "10.008,50.004,10.02,50.012"), ("large", REGION)):
-        made(predict, tmp_path / name, model=models.blur, region=region, overlap=overlap)
+        made(predict, tmp_path / name, model=models.blur, region=region, overlap=overlap, block_side=2)
     small, large = common(*(mosaic(tmp_path / name, "class") for name in ("small", "large")))
     both = (small != 255) & (large != 255)
     assert both.sum() > 9_000
