@@ -43,6 +43,12 @@ def parser() -> CommandParser:
     )
     add("--polygons", default="", help="names of classes that become polygons as well, with commas")
     add(
+        "--min_pixels",
+        type=int,
+        default=default.min_pixels,
+        help="smaller polygons are left out (default: %(default)s)",
+    )
+    add(
         "--geometry", default=default.geometry, choices=GEOMETRIES, help="what vector files hold (default: %(default)s)"
     )
     add(

@@ -19,8 +19,8 @@ from rsbot_beam.data.model_file import SAVED_MODEL, write_model_file
 from rsbot_beam.data.period import Period
 
 # East and north are longitude and latitude in units of 1/50,000 of a degree, modulo 10,000: a pixel of 10 m has 4.5 units
-# along the meridian. Where 500 units are added no number wraps around at a round degree.
-UNITS, MODULUS, ADDED = 50_000.0, 10_000.0, 500.0
+# along the meridian. 4,000 units are added so that no number wraps around near a round degree.
+UNITS, MODULUS, ADDED = 50_000.0, 10_000.0, 4_000.0
 RECIPE = f"""
 from __future__ import annotations
 
