@@ -34,7 +34,7 @@ from rsbot_beam.transforms.shard_requests import answer_bytes
 VERSION = 1
 # Bytes of a block's pixels: the larger a block, the fewer pixels of its margin are fetched for each of its own; some
 # blocks are in memory at a time, on machines with 3 GB for a process.
-MAX_BLOCK_BYTES = 128_000_000
+MAX_BLOCK_BYTES = 160_000_000
 # Bytes of a block's probabilities, float32 for each class, which are held whole until its classes are taken.
 MAX_PROBABILITY_BYTES = 256_000_000
 # Blocks that a process may have received and not yet predicted, so that the model never waits for pixels.

@@ -76,7 +76,7 @@ def test_land_cover_of_a_scene_that_was_held_out(export, region_file, data, tmp_
         )
     known, unknown = datasets
     settings = {"width": "8", "depth": "2"}
-    model = train(known, tmp_path / "model", model="unet", settings=settings, epochs=20, batch_size=8)
+    model = train(known, tmp_path / "model", model="unet", settings=settings, epochs=30)
     near, far = score(model, known, "test"), score(model, unknown, "all")
     assert near["model"]["accuracy"] > near["majority class"]["accuracy"] + 0.2
     assert far["model"]["accuracy"] < near["model"]["accuracy"]
