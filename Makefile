@@ -27,10 +27,9 @@ $(READY): $(LOCK) setup.py rsbot_beam/VERSION
 	@$(VENV)/uv/bin/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
-demo: $(READY) ## fetch, transform and write a dataset of the local world into demo/ (under 3 minutes)
+demo: $(READY) ## the whole way on the local Earth Engine: export, train, evaluate, map; crops and wind (under 12 minutes)
 	@rm -rf $(DEMO)
-	$(BIN)/rsbot export --recipe landcover --region 10.00,52.00,10.30,52.18 --period 2023-05-01,2023-09-01 --output $(DEMO)/landcover --ee_url local
-	@echo; echo "Look at $(DEMO)/landcover/preview.png"
+	@examples/demo.sh $(DEMO)
 
 test: $(READY) ## all tests (under 12 minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -8,21 +8,21 @@ out=${1:?usage: examples/demo.sh FOLDER}
 export PATH="$(dirname "$0")/../.venv/bin:$PATH"
 run() { printf '\n$ %s\n' "$*"; "$@"; }
 
-# Three places in Iowa and Minnesota to learn from; Illinois, three years later, to be mapped.
+# Three places in Iowa to learn from; Illinois, three years later, to be scored and mapped.
 iowa='MULTIPOLYGON(((-94.2 41.9,-94 41.9,-94 42.05,-94.2 42.05,-94.2 41.9)),((-92.6 42.9,-92.4 42.9,-92.4 43.05,-92.6 43.05,-92.6 42.9)),((-91.8 41.2,-91.6 41.2,-91.6 41.35,-91.8 41.35,-91.8 41.2)))'
-run rsbot export --recipe crops --region "$iowa" --period 2021-04-01,2021-11-01 --sampling stratified --samples 60 \
+run rsbot export --recipe crops --region "$iowa" --period 2021-04-01,2021-11-01 --sampling stratified --samples 50 \
     --split 85,15,0 --output "$out/crops" --ee_url local
 run rsbot train --dataset "$out/crops" --model utae --epochs 8 --output "$out/crops-model"
-run rsbot export --recipe crops --region=-88.5,40.0,-88.4,40.06 --period 2024-04-01,2024-11-01 --split 100,0,0 \
+run rsbot export --recipe crops --region=-88.2,41.2,-88.12,41.24 --period 2024-04-01,2024-11-01 --split 100,0,0 \
     --output "$out/crops-elsewhere" --ee_url local
 run rsbot evaluate --model "$out/crops-model" --dataset "$out/crops-elsewhere" --split all
-run rsbot predict --model "$out/crops-model" --region=-88.5,40.0,-88.35,40.1 --year 2024 --bands class,probability \
+run rsbot predict --model "$out/crops-model" --region=-88.2,41.2,-88.08,41.28 --year 2024 --bands class,probability \
     --output "$out/crops-map" --ee_url local
 
 run rsbot export --recipe wind --set labels=projects/rsbot/assets/world/wind_turbines --region=-94.5,41.2,-92.5,42.8 \
-    --period 2022-05-01,2022-08-01 --sampling features --samples 110 --split 85,15,0 --output "$out/wind" --ee_url local
+    --period 2022-05-01,2022-08-01 --sampling features --samples 90 --split 85,15,0 --output "$out/wind" --ee_url local
 run rsbot train --dataset "$out/wind" --model centernet --epochs 25 --output "$out/wind-model"
-run rsbot predict --model "$out/wind-model" --region=-89.2,40.6,-88.9,40.8 --year 2023 --geometry point \
+run rsbot predict --model "$out/wind-model" --region=-87.6,41.2,-87.45,41.3 --year 2024 --geometry point \
     --output "$out/wind-map" --ee_url local
 
 printf '\nLook at\n'

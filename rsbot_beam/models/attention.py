@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from rsbot_beam.models.layers import register
 
-# Logit of a step that is missing: its weight is 0 in float32, without the NaN that infinities breed.
-MISSING = -1e9
+# Largest difference between the logits of two steps that counts: where all better ones are missing, steps of exp(-60) still
+# share the weight exactly (float32 ends at exp(-87)).
+LARGEST_DIFFERENCE = 60.0
 # Spread of the heads' first preferences for steps, in logits: each head starts at a step or two of its own. Alike at the
 # start, all heads give the mean of the year, and learning starts slowly.
 STEP_SPREAD = 2.0
@@ -98,11 +99,13 @@ class CollapseTime(keras.layers.Layer):
             (batch, height, width, channels).
         """
         enlarge = x.shape[2] // logits.shape[2] if x.shape[2] else tf.shape(x)[2] // tf.shape(logits)[2]
-        logits = tf.repeat(tf.repeat(logits, enlarge, axis=2), enlarge, axis=3)
-        logits = tf.cast(logits, tf.float32)  # in float16 the logit of a missing step is infinite
-        seen = valid > 0
-        weights = tf.nn.softmax(tf.where(seen, logits, MISSING), axis=1)
-        weights = tf.cast(tf.where(seen, weights, 0.0), x.dtype)
+        logits = tf.cast(logits, tf.float32)  # in float16 no exponential of the least ones is above 0
+        # A softmax whose exponentials are taken at the coarse level: there it costs a sixteenth.
+        least = tf.reduce_max(logits, axis=1, keepdims=True) - LARGEST_DIFFERENCE
+        powers = tf.exp(tf.maximum(logits, least) - least - LARGEST_DIFFERENCE)
+        weights = tf.repeat(tf.repeat(powers, enlarge, axis=2), enlarge, axis=3) * tf.cast(valid > 0, tf.float32)
+        total = tf.reduce_sum(weights, axis=1, keepdims=True)
+        weights = tf.cast(tf.math.divide_no_nan(weights, total), x.dtype)
         heads = logits.shape[-1]
         grouped = tf.reshape(x, [-1, x.shape[1], *_place(x, 2), heads, x.shape[-1] // heads])
         mean = tf.reduce_sum(grouped * weights[..., tf.newaxis], axis=1)
