@@ -5,14 +5,14 @@
 #   examples/demo.sh FOLDER      a folder that is there already is continued
 set -euo pipefail
 out=${1:?usage: examples/demo.sh FOLDER}
-export PATH="$(dirname "$0")/../.venv/bin:$PATH"
+here=$(cd "$(dirname "$0")" && pwd)
+export PATH="$here/../.venv/bin:$PATH"
 run() { printf '\n$ %s\n' "$*"; "$@"; }
 
-# Three places in Iowa to learn from; Illinois, three years later, to be scored and mapped.
-iowa='MULTIPOLYGON(((-94.2 41.9,-94 41.9,-94 42.05,-94.2 42.05,-94.2 41.9)),((-92.6 42.9,-92.4 42.9,-92.4 43.05,-92.6 43.05,-92.6 42.9)),((-91.8 41.2,-91.6 41.2,-91.6 41.35,-91.8 41.35,-91.8 41.2)))'
-run rsbot export --recipe crops --region "$iowa" --period 2021-04-01,2021-11-01 --sampling stratified --samples 50 \
-    --split 85,15,0 --output "$out/crops" --ee_url local
-run rsbot train --dataset "$out/crops" --model utae --epochs 8 --output "$out/crops-model"
+# Eight places in Iowa to learn from; Illinois, three years later, to be scored and mapped.
+run rsbot export --recipe crops --region "$here/iowa.geojson" --period 2021-04-01,2021-11-01 --sampling stratified \
+    --samples 70 --split 88,12,0 --output "$out/crops" --ee_url local
+run rsbot train --dataset "$out/crops" --model utae --epochs 12 --output "$out/crops-model"
 run rsbot export --recipe crops --region=-88.2,41.2,-88.12,41.24 --period 2024-04-01,2024-11-01 --split 100,0,0 \
     --output "$out/crops-elsewhere" --ee_url local
 run rsbot evaluate --model "$out/crops-model" --dataset "$out/crops-elsewhere" --split all

@@ -23,11 +23,13 @@ class Seams:
         size: Pixels per side of a tile.
         overlap: Pixels that patches have on each side beyond their tile.
         ramp: Pixels on both sides of a tile's edge over which its weight falls from 1 to 0; 0 cuts there.
+        is_exact: Whether neighbours predict the same where they meet.
     """
 
     size: int
     overlap: int
     ramp: int
+    is_exact: bool = True
 
     @classmethod
     def of(cls, size: int, overlap: int, radius: int | None) -> Seams:
@@ -39,12 +41,7 @@ class Seams:
             radius: Pixels from a predicted pixel to the farthest one that can change it; None where all of a patch can.
         """
         is_exact = radius is not None and overlap >= radius
-        return cls(size, overlap, 0 if is_exact else min(overlap, size // 2))
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether neighbours predict the same where they meet."""
-        return self.ramp == 0
+        return cls(size, overlap, 0 if is_exact else min(overlap, size // 2), is_exact)
 
     def weights(self) -> np.ndarray:
         """Weight along one side of a patch, float32 (size + 2 ramp,): those of neighbours sum to 1."""

@@ -25,7 +25,7 @@ class MapFeatures:
     Attributes:
         ids: object (n,), 16 hexadecimal digits that follow from place and class.
         geometries: object (n,), polygons in longitude and latitude as RFC 7946 has them: outer rings counter-clockwise,
-            a MultiPolygon where the antimeridian cuts; edges are straight in degrees.
+            a MultiPolygon where the antimeridian cuts; edges are straight in degrees. Points where a file holds these.
         codes: int32 (n,), class codes.
         scores: float32 (n,), 0..1; NaN where there is none.
         area_m2: float64 (n,), on the WGS 84 ellipsoid.
@@ -67,7 +67,7 @@ class MapFeatures:
     @property
     def bbox(self) -> Bbox:
         """(west, south, east, north) around all, one or more; west > east across the antimeridian (RFC 7946, 5.2)."""
-        boxes = longitude_boxes(polygons_of(shapely.geometrycollections(list(self.geometries))))
+        boxes = longitude_boxes(list(shapely.get_parts(self.geometries)))
         return boxes[0][0], min(b[1] for b in boxes), boxes[-1][2], max(b[3] for b in boxes)
 
 

@@ -101,8 +101,9 @@ class CollapseTime(keras.layers.Layer):
         enlarge = x.shape[2] // logits.shape[2] if x.shape[2] else tf.shape(x)[2] // tf.shape(logits)[2]
         logits = tf.cast(logits, tf.float32)  # in float16 no exponential of the least ones is above 0
         # A softmax whose exponentials are taken at the coarse level: there it costs a sixteenth.
-        least = tf.reduce_max(logits, axis=1, keepdims=True) - LARGEST_DIFFERENCE
-        powers = tf.exp(tf.maximum(logits, least) - least - LARGEST_DIFFERENCE)
+        # What is subtracted from all of them alike changes no weight, and so no gradient.
+        best = tf.stop_gradient(tf.reduce_max(logits, axis=1, keepdims=True))
+        powers = tf.exp(tf.maximum(logits - best, -LARGEST_DIFFERENCE))
         weights = tf.repeat(tf.repeat(powers, enlarge, axis=2), enlarge, axis=3) * tf.cast(valid > 0, tf.float32)
         total = tf.reduce_sum(weights, axis=1, keepdims=True)
         weights = tf.cast(tf.math.divide_no_nan(weights, total), x.dtype)

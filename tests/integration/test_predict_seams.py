@@ -68,7 +68,7 @@ def test_tiles_and_blocks_are_not_seen(
 def test_an_overlap_beyond_the_receptive_field_changes_nothing(
     predict: Callable[..., Any], models: Models, one_piece: tuple[np.ndarray, tuple[int, int]], tmp_path: Path
 ) -> None:
-    """Then neighbours are weighed over a ramp, which is to sum up to the same."""
+    """What is beyond it is fetched and cut off."""
     done = made(predict, tmp_path, model=models.blur, overlap=11)
     one, other = common(one_piece, done)
     assert largest_difference(one, other) < 1e-6
@@ -77,8 +77,10 @@ def test_an_overlap_beyond_the_receptive_field_changes_nothing(
 def test_without_any_overlap_the_test_would_see_seams(
     predict: Callable[..., Any], models: Models, one_piece: tuple[np.ndarray, tuple[int, int]], tmp_path: Path
 ) -> None:
-    done = made(predict, tmp_path, model=models.blur, overlap=0)
-    one, other = common(one_piece, done)
+    done = predict(tmp_path, model=models.blur, overlap=0, bands=BANDS, region=REGION)
+    assert done.code == 0, done.text
+    assert "more than the overlap of 0 pixels" in done.err
+    one, other = common(one_piece, mosaic(tmp_path, "probabilities"))
     assert largest_difference(one, other) > 0.05
 
 

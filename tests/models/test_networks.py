@@ -135,6 +135,21 @@ def test_attention_gives_missing_steps_no_weight() -> None:
     assert (found[0, 0, 0] == 0).all() and np.allclose(found[0, 1, 1], x[0, 1, 1, 1])
 
 
+@pytest.mark.parametrize("lead", [10.0, 1000.0])
+def test_attention_to_a_step_that_is_missing_leaves_the_others_theirs(lead: float) -> None:
+    from rsbot_beam.models.attention import CollapseTime
+
+    x = tf.reshape(tf.constant([5.0, 2.0, 4.0]), [1, 3, 1, 1, 1])
+    logits = tf.Variable(tf.reshape(tf.constant([lead, 0.0, 0.0]), [1, 3, 1, 1, 1]))
+    valid = tf.reshape(tf.constant([0.0, 1.0, 1.0]), [1, 3, 1, 1, 1])
+    with tf.GradientTape() as tape:
+        found = CollapseTime()(x, logits, valid)
+    assert found.numpy().ravel().tolist() == pytest.approx([3.0])
+    gradient = tape.gradient(found, logits).numpy().ravel()
+    assert np.isfinite(gradient).all() and gradient[0] == 0
+    assert lead > 100 or gradient[1:].tolist() == pytest.approx([-0.5, 0.5])
+
+
 @pytest.mark.parametrize("name", ["unet", "tempcnn", "utae", "centernet"])
 def test_outputs_stay_float32_under_mixed_precision(
     name: str, make_batch: Callable[..., Batch], half_precision: None
