@@ -32,7 +32,7 @@ demo: $(READY) ## the whole way on the local Earth Engine: export, train, evalua
 	@examples/demo.sh $(DEMO)
 
 test: $(READY) ## all tests (under 12 minutes)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20
 
 test-fast: $(READY) ## the tests without pipelines, servers and emulators (under 2 minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not integration"

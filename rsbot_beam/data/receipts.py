@@ -152,13 +152,10 @@ class ReceiptStore:
         Raises:
             InputError: It is damaged.
         """
-        path = self.path(block)
         try:
-            return Receipt.from_json(storage.read_text(path))
+            return _read(self.path(block))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError) as error:
-            raise InputError(f"{path} is damaged ({error}): remove it, and the block is predicted again") from error
 
     def finished(self, block: str) -> Receipt | None:
         """The receipt of a block that need not be predicted again: it has no dead letters and all its files are whole."""
@@ -178,12 +175,23 @@ class ReceiptStore:
         storage.write_bytes(self.path(receipt.block), receipt.to_json())
 
     def all(self) -> Iterator[Receipt]:
-        """All receipts, in the order of their blocks' names; many are read at a time."""
+        """All receipts, in the order of their blocks' names; many are read at a time.
+
+        Raises:
+            InputError: One is damaged.
+        """
         paths = [file.path for file in storage.list_files(storage.join(self.root, FOLDER), ".json")]
         with ThreadPoolExecutor(_READERS) as pool:
-            yield from (Receipt.from_json(text) for text in pool.map(storage.read_text, paths))
+            yield from pool.map(_read, paths)
 
     def dead_letters(self) -> Iterator[DeadLetter]:
         """All dead letters."""
         for file in storage.list_files(storage.join(self.root, DEAD_LETTERS), ".jsonl"):
             yield from (DeadLetter.from_json(line) for line in storage.read_text(file.path).splitlines())
+
+
+def _read(path: str) -> Receipt:
+    try:
+        return Receipt.from_json(storage.read_text(path))
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is damaged ({error}): remove it, and the block is predicted again") from error

@@ -13,7 +13,7 @@ from rsbot_beam.data.detections import Detections
 from rsbot_beam.data.ground import Ground, ground_of
 from rsbot_beam.geometry.crs import LONLAT, crs_object, transformer
 from rsbot_beam.geometry.lonlat import cut_at_antimeridian, longitude_boxes
-from rsbot_beam.geometry.polygons import polygons_of, repair
+from rsbot_beam.geometry.polygons import repair
 from rsbot_beam.geometry.projection import to_lonlat
 from rsbot_beam.geometry.region import EQUAL_AREA, Bbox
 

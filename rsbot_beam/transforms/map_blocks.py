@@ -298,7 +298,16 @@ def _stitched(
     stitcher = Stitcher(part.block, settings.map.seams, len(settings.map.classes))
     found = predict([part.patch(key) for key in keys])
     stitcher.add_all((key, outputs["probabilities"]) for key, outputs in zip(keys, found, strict=True))
-    return map_bands(stitcher.result(), part.seen, settings.map)
+    return map_bands(stitcher.result(), _seen_of_tiles(part, keys), settings.map)
+
+
+def _seen_of_tiles(part: PaddedBlock, keys: Sequence[TileKey]) -> np.ndarray:
+    """Pixels with a prediction: seen, and of a tile that was asked for; others only came along between those."""
+    seen = np.zeros(part.block.shape, bool)
+    for key in keys:
+        top, left = key.row - part.block.row, key.col - part.block.col
+        seen[top : top + key.size, left : left + key.size] = part.seen_of(key)
+    return seen
 
 
 def _boxes(

@@ -280,7 +280,11 @@ def start_command(tmp_path: Path) -> Iterator[Callable[..., Child]]:
     children: list[Child] = []
 
     def run(command: str, flags: dict[str, Any], prelude: str = "") -> Child:
-        how = ["-c", f"{prelude}\nfrom pipelines.rsbot import console\nconsole()"] if prelude else ["-m", "pipelines.rsbot"]
+        how = (
+            ["-c", f"{prelude}\nfrom pipelines.rsbot import console\nconsole()"]
+            if prelude
+            else ["-m", "pipelines.rsbot"]
+        )
         log = tmp_path / f"child-{len(children)}.log"
         with log.open("w") as file:
             process = subprocess.Popen(

@@ -21,6 +21,9 @@ from rsbot_beam.data.period import Period
 # East and north are longitude and latitude in units of 1/50,000 of a degree, modulo 10,000: a pixel of 10 m has 4.5 units
 # along the meridian. 4,000 units are added so that no number wraps around near a round degree.
 UNITS, MODULUS, ADDED = 50_000.0, 10_000.0, 4_000.0
+# Units of the bands in a radian of what the model `place` says: a wave of some 100 pixels, and a step of 0.02 from pixel to
+# pixel.
+WAVE = 100.0
 RECIPE = f"""
 from __future__ import annotations
 
@@ -73,7 +76,7 @@ def units(lon: np.ndarray, lat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def place_probabilities(east: np.ndarray, north: np.ndarray) -> np.ndarray:
     """What the model `place` says of pixels with these bands, (..., 3)."""
-    u, v = east / MODULUS, north / MODULUS
+    u, v = 0.5 + 0.5 * np.sin(east / WAVE), 0.5 + 0.5 * np.sin(north / WAVE)
     return np.stack([u * (1 - v), v, (1 - u) * (1 - v)], axis=-1)
 
 
@@ -155,7 +158,7 @@ class Models:
         import tensorflow as tf
 
         def network(image: tf.Tensor, valid: tf.Tensor) -> dict[str, tf.Tensor]:
-            u, v = image[..., 0] / MODULUS, image[..., 1] / MODULUS
+            u, v = 0.5 + 0.5 * tf.sin(image[..., 0] / WAVE), 0.5 + 0.5 * tf.sin(image[..., 1] / WAVE)
             return {"probabilities": tf.stack([u * (1 - v), v, (1 - u) * (1 - v)], axis=-1)}
 
         return self.write("place", network, radius=0)
@@ -214,7 +217,9 @@ class Models:
             lambda inputs: network(inputs["image"] * module.weight, inputs["valid"]), input_signature=[signature]
         )
         folder = self.root / name
-        tf.saved_model.save(module, str(folder / SAVED_MODEL), {"serving_default": module.serve.get_concrete_function()})
+        tf.saved_model.save(
+            module, str(folder / SAVED_MODEL), {"serving_default": module.serve.get_concrete_function()}
+        )
         write_model_file(str(folder), description(name, radius, task, multiple))
         return str(folder)
 

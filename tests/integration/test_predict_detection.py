@@ -43,7 +43,9 @@ def model(models: Models) -> str:
 
 def found_in(output: Path) -> list[tuple[float, float, int]]:
     """Centre in metres and class of each object, from the GeoParquet."""
-    rows = [row for path in sorted((output / "detections").glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+    rows = [
+        row for path in sorted((output / "detections").glob("*.parquet")) for row in pq.read_table(path).to_pylist()
+    ]
     shapes = shapely.from_wkb([row["geometry"] for row in rows])
     centres = [shape.centroid for shape in shapes]
     x, y = METRES.transform([c.x for c in centres], [c.y for c in centres])

@@ -165,7 +165,8 @@ def test_bands_that_the_endpoint_does_not_have(
     """The recipe names an asset that is not there: what is wrong is told before anything is fetched."""
     recipe = tmp_path / "asset.py"
     changed = RECIPE.replace(
-        'image = ee.Image.cat([east, north])', 'image = ee.Image("projects/nobody/assets/nothing").rename("east", "north")'
+        "image = ee.Image.cat([east, north])",
+        'image = ee.Image("projects/nobody/assets/nothing").rename("east", "north")',
     )
     assert changed != RECIPE
     recipe.write_text(changed)

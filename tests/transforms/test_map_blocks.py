@@ -1,0 +1,242 @@
+"""From a shard to its requests and back to a predicted block, without Beam and without Earth Engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rsbot_beam.data.bands import Band, LabelClass, Layout
+from rsbot_beam.data.map_layout import MAP_BANDS, MapLayout, covering_block
+from rsbot_beam.data.padded import PaddedBlock, padded_geobox
+from rsbot_beam.data.patch import Patch
+from rsbot_beam.data.shards import Shard
+from rsbot_beam.data.stitching import Seams
+from rsbot_beam.earthengine.endpoint import Endpoint
+from rsbot_beam.earthengine.pixels import Pixels
+from rsbot_beam.earthengine.source import FetchBand, PixelSource
+from rsbot_beam.earthengine.tiles import FailedFetch
+from rsbot_beam.geometry import TileBlock, TileKey
+from rsbot_beam.transforms.map_blocks import (
+    FetchedBlock,
+    MapSettings,
+    collect_block,
+    parts_of,
+    pieces_of,
+    predict_block,
+    requests_for_parts,
+)
+
+SIZE = 8
+CLASSES = (LabelClass(1, "one", "#ff0000"), LabelClass(4, "four", "#00ff00"))
+LAYOUT = Layout((Band("a", "float32"),))
+SOURCE = PixelSource((FetchBand("a", "float32"),), expression="{}")
+
+
+def settings(overlap: int = 2, block_bytes: int = 10**6, **changes: Any) -> MapSettings:
+    made = MapLayout("segmentation", CLASSES, Seams.of(SIZE, overlap, overlap), MAP_BANDS)
+    told: dict[str, Any] = {"layout": LAYOUT, "map": made, **changes}
+    return MapSettings(
+        Endpoint("http://localhost:1", credentials="none"), SOURCE, told["layout"], told["map"], "/nowhere", "/nowhere",
+        {}, "2023-01-01/2024-01-01", "made", {}, block_bytes, 10**8,
+    )  # fmt: skip
+
+
+def tile(row: int, col: int) -> TileKey:
+    return TileKey("EPSG:32633", 10.0, SIZE, row * SIZE, col * SIZE)
+
+
+def field(geobox: Any) -> np.ndarray:
+    """The band at any place: a function of row and column."""
+    row, col = round(-geobox.transform.f / 10), round(geobox.transform.c / 10)
+    rows, cols = np.mgrid[row : row + geobox.shape[0], col : col + geobox.shape[1]]
+    return (rows * 1000.0 + cols).astype(np.float32)
+
+
+class Ground:
+    """A fetcher that answers with `field`; nothing is valid at `empty` tiles, and what meets `broken` ones fails."""
+
+    def __init__(self, empty: Sequence[TileKey] = (), broken: Sequence[TileKey] = (), kind: str = "transient") -> None:
+        self.empty, self.broken, self.kind, self.asked = empty, broken, kind, []
+
+    def fetch_place(self, source: PixelSource, geobox: Any, before_body: Any = None) -> Pixels | FailedFetch:
+        self.asked.append(geobox.shape)
+        row, col = round(-geobox.transform.f / 10), round(geobox.transform.c / 10)
+        height, width = geobox.shape
+        valid = np.ones((height, width), bool)
+        for key in self.broken:
+            if row < key.row + SIZE and key.row < row + height and col < key.col + SIZE and key.col < col + width:
+                return FailedFetch(self.kind, "no luck", 8, {"grid": [row, col]})
+        rows, cols = np.mgrid[row : row + height, col : col + width]
+        for key in self.empty:
+            inside = (rows >= key.row) & (rows < key.row + SIZE) & (cols >= key.col) & (cols < key.col + SIZE)
+            valid &= ~inside
+        return Pixels({"a": np.where(valid, field(geobox), 0).astype(np.float32)}, {"a": valid})
+
+
+def fetched(shard: Shard, what: MapSettings, ground: Ground) -> FetchedBlock:
+    parts = parts_of(shard, what.map.seams.overlap)
+    requests = requests_for_parts(parts, what, ground)  # type: ignore[arg-type]
+    return collect_block(shard, [request.fetch(None) for request in requests], what, ground)  # type: ignore[arg-type]
+
+
+def odd_rows(patches: Sequence[Patch]) -> Iterator[dict[str, np.ndarray]]:
+    """A model: the second class in odd rows of the grid, with a probability that follows from the column."""
+    for patch in patches:
+        rows, cols = np.divmod(patch.pixels["a"], 1000)
+        sure = 0.6 + cols / 1000 * 0.3
+        four = np.where(rows % 2 == 1, sure, 1 - sure)
+        yield {"probabilities": np.stack([1 - four, four], -1).astype(np.float32)}
+
+
+FULL = Shard("full", tuple(tile(row, col) for row in range(4) for col in range(4)))
+CORNERS = Shard("corners", (tile(0, 0), tile(3, 3)))
+ELL = Shard("ell", tuple(tile(row, col) for row in range(4) for col in range(4) if row > 1 or col > 1))
+
+
+def test_a_whole_square_is_one_part() -> None:
+    assert parts_of(FULL, 2) == [covering_block(FULL.keys)]
+
+
+def test_scattered_tiles_are_fetched_apart() -> None:
+    assert [(part.row, part.col, part.rows, part.cols) for part in parts_of(CORNERS, 2)] == [
+        (0, 0, 1, 1),
+        (24, 24, 1, 1),
+    ]
+
+
+def test_where_margins_are_wide_the_whole_costs_less_than_its_parts() -> None:
+    assert len(parts_of(ELL, 0)) > 1
+    assert parts_of(ELL, 30) == [covering_block(ELL.keys)]
+
+
+@pytest.mark.parametrize("shard", [FULL, CORNERS, ELL], ids=lambda shard: shard.name)
+@pytest.mark.parametrize("overlap", [0, 3, 30])
+@pytest.mark.parametrize("block_bytes", [10**6, 900])
+def test_each_tile_is_predicted_at_its_place(shard: Shard, overlap: int, block_bytes: int) -> None:
+    what = settings(overlap, block_bytes)
+    found = fetched(shard, what, Ground())
+    block = predict_block(found, odd_rows, what)
+    assert (block.predicted, block.empty, block.dead) == (len(shard.keys), 0, ())
+    assert block.block == covering_block(shard.keys)
+    place = padded_geobox(block.block, 0)
+    rows, cols = np.divmod(field(place), 1000)
+    asked = {(key.row // SIZE, key.col // SIZE) for key in shard.keys}
+    there = np.vectorize(lambda r, c: (r // SIZE, c // SIZE) in asked)(rows, cols)
+    wanted = np.where(rows % 2 == 1, 4, 1)
+    # Where all is fetched in one part, tiles between those asked for are seen, and not predicted.
+    assert np.array_equal(block.rasters["class"][0][there], wanted[there])
+    np.testing.assert_allclose(block.rasters["probability"][0][there], (0.6 + cols / 1000 * 0.3)[there], atol=1e-6)
+    assert (block.rasters["class"][0][~there] == 255).all()
+    assert np.isnan(block.rasters["entropy"][0][~there]).all()
+
+
+def test_pieces_stay_below_what_may_be_asked_for() -> None:
+    what = settings(3, 900)
+    (part,) = parts_of(FULL, 3)
+    shapes = [(rows.stop - rows.start, cols.stop - cols.start) for rows, cols in pieces_of(part, what)]
+    assert sum(height * width for height, width in shapes) == 38 * 38
+    requests = requests_for_parts([part], what, Ground())  # type: ignore[arg-type]
+    assert len(requests) == len(shapes) > 4
+    assert max(request.nbytes for request in requests) <= 900
+
+
+def test_empty_tiles_are_not_predicted() -> None:
+    gone = (tile(0, 1), tile(2, 2))
+    seen: list[TileKey] = []
+
+    def model(patches: Sequence[Patch]) -> Iterator[dict[str, np.ndarray]]:
+        seen.extend(patch.key for patch in patches)
+        return odd_rows(patches)
+
+    what = settings(2)
+    found = fetched(FULL, what, Ground(gone))
+    assert set(found.empty) == set(gone)
+    block = predict_block(found, model, what)
+    assert (block.predicted, block.empty, len(seen)) == (14, 2, 14)
+    for key in gone:
+        assert (block.rasters["class"][0, key.row : key.row + SIZE, key.col : key.col + SIZE] == 255).all()
+    assert (block.rasters["class"] != 255).sum() == 14 * SIZE * SIZE
+
+
+def test_a_block_of_empty_tiles_has_no_rasters() -> None:
+    what = settings(2)
+    found = fetched(CORNERS, what, Ground(CORNERS.keys))
+    block = predict_block(found, odd_rows, what)
+    assert (found.parts, block.rasters, block.predicted, block.empty) == ((), {}, 0, 2)
+
+
+def test_where_a_place_fails_only_the_tiles_that_need_it_are_lost() -> None:
+    what, ground = settings(2), Ground(broken=(tile(0, 0),))
+    block = predict_block(fetched(FULL, what, ground), odd_rows, what)
+    needing = {str(tile(row, col)) for row in (0, 1) for col in (0, 1)}
+    assert {letter.tile for letter in block.dead} == needing
+    assert (block.predicted, block.empty) == (12, 0)
+    assert {(letter.kind, letter.attempts) for letter in block.dead} == {("transient", 8)}
+    assert len(ground.asked) == 1 + 16
+
+
+def test_who_is_told_to_ask_less_does_not_ask_tile_by_tile() -> None:
+    what, ground = settings(2), Ground(broken=(tile(0, 0),), kind="throttled")
+    found = fetched(FULL, what, ground)
+    assert len(found.dead) == 16
+    assert len(ground.asked) == 1
+
+
+def build(name: str, parameters: dict[str, str], layout: Layout) -> tuple[Callable[..., Any], int | None, int]:
+    """A built-in network with new weights as a function of patches, how far it looks, and the size of its cells."""
+    import keras
+
+    from rsbot_beam.learning.serving_inputs import serving_inputs
+    from rsbot_beam.models.definition import InputShape, build_model
+    from rsbot_beam.models.receptive_field import receptive_field
+    from rsbot_beam.models.registry import load_model_definition
+
+    keras.utils.set_random_seed(3)
+    definition = load_model_definition(name, parameters)
+    shape = InputShape.of(layout)
+    network = build_model(definition, shape, 2)
+    found = receptive_field(definition, shape, 2)
+
+    def predict(patches: Sequence[Patch]) -> Iterator[dict[str, np.ndarray]]:
+        for patch in patches:
+            inputs = serving_inputs([patch])
+            valid = inputs["valid"].all(axis=-1).astype(np.uint8)
+            yield {"probabilities": np.asarray(network({"image": inputs["image"], "valid": valid}))[0]}
+
+    return predict, found.radius, found.multiple
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "parameters", "steps"),
+    [("unet", {"width": "4", "depth": "2"}, 0), ("utae", {"width": "8", "depth": "1", "heads": "2"}, 3)],
+)
+def test_networks_leave_no_seams(name: str, parameters: dict[str, str], steps: int) -> None:
+    """In one piece and in tiles, with the overlap that the network was measured to need."""
+    layout = Layout((Band("a", "float32"), Band("b", "float32")), steps)
+    predict, radius, multiple = build(name, parameters, layout)
+    assert radius is not None
+    overlap = -(-radius // multiple) * multiple
+    size, tiles = 16, 3
+    side = size * tiles + 2 * overlap
+    rng = np.random.default_rng(0)
+    shape = (steps, side, side) if steps else (side, side)
+    pixels = {band.name: rng.normal(0, 1, shape).astype(np.float32) for band in layout.bands}
+    valid = {band.name: np.ones(shape, bool) for band in layout.bands}
+
+    def made(block: TileBlock) -> np.ndarray:
+        part = PaddedBlock(block, overlap, layout, pixels, valid)
+        keys = tuple(block.tiles())
+        what = settings(
+            map=MapLayout("segmentation", CLASSES, Seams.of(block.size, overlap, radius), MAP_BANDS), layout=layout
+        )
+        found = FetchedBlock(Shard("block", keys), (part,), (keys,))
+        return predict_block(found, predict, what).rasters["probabilities"]
+
+    one = made(TileBlock("EPSG:32633", 10.0, size * tiles, 0, 0, 1, 1))
+    tiled = made(TileBlock("EPSG:32633", 10.0, size, 0, 0, tiles, tiles))
+    assert one.std() > 1e-4, "it says different things of different pixels"
+    np.testing.assert_allclose(tiled, one, atol=1e-4)
