@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 READY := $(VENV)/.ready
 DEMO := demo
 
-.PHONY: help setup demo test test-fast lint format bench lock clean
+.PHONY: help setup demo test test-fast test-long lint format bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,11 +31,14 @@ demo: $(READY) ## the whole way on the local Earth Engine: export, train, evalua
 	@rm -rf $(DEMO)
 	@examples/demo.sh $(DEMO)
 
-test: $(READY) ## all tests (under 12 minutes)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20
+test: $(READY) ## the tests (under 12 minutes)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 -m "not long"
 
 test-fast: $(READY) ## the tests without pipelines, servers and emulators (under 2 minutes)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not integration"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not integration and not long"
+
+test-long: $(READY) ## trainings on real imagery, which print their scores (10 minutes)
+	$(BIN)/python -m pytest -s -m long
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .

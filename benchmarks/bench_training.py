@@ -80,7 +80,7 @@ def in_memory(batches: tf.data.Dataset) -> tf.data.Dataset:
     cached = made.cache()
     for _ in cached:
         pass
-    return cached.apply(tf.data.experimental.assert_cardinality(len(held)))
+    return cached.apply(tf.data.experimental.assert_cardinality(len(held))).prefetch(tf.data.AUTOTUNE)
 
 
 def main() -> None:

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from rsbot_beam import storage
 from rsbot_beam.data.bands import LabelClass, Layout
 from rsbot_beam.data.model_file import KERAS_MODEL, SAVED_MODEL, require_model_file
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.errors import InputError
-from rsbot_beam.learning.serving_inputs import serving_inputs
+from rsbot_beam.learning.predictor import Predictor
 from rsbot_beam.models.classes import ClassIndex
 from rsbot_beam.models.registry import load_model_definition
 from rsbot_beam.training.description import layout_of
@@ -32,14 +31,14 @@ class TrainedModel:
         description: Content of its `model.json`.
         layout: What the patches hold that it was trained on.
         classes: Its classes, in the order of its outputs.
-        loaded: The SavedModel, which has to live as long as its signature is called.
+        predictor: Applies its SavedModel, as maps do.
     """
 
     root: str
     description: Mapping[str, Any]
     layout: Layout
     classes: tuple[LabelClass, ...]
-    loaded: Any
+    predictor: Predictor
 
     @classmethod
     def load(cls, root: str) -> TrainedModel:
@@ -52,16 +51,10 @@ class TrainedModel:
             InputError: There is no finished model, or its SavedModel is damaged.
         """
         description = require_model_file(root)
-        folder = storage.join(root, SAVED_MODEL)
-        try:
-            loaded = tf.saved_model.load(storage.local_folder(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise InputError(
-                f"the SavedModel {folder} cannot be loaded ({error}): remove {root}/model.json and start the same "
-                "`rsbot train` again"
-            ) from error
+        predictor = Predictor(storage.join(root, SAVED_MODEL))
+        predictor.load()
         classes = tuple(LabelClass(**item) for item in description["classes"])
-        return cls(root, description, layout_of(description), classes, loaded)
+        return cls(root, description, layout_of(description), classes, predictor)
 
     @property
     def task(self) -> str:
@@ -89,16 +82,8 @@ class TrainedModel:
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{storage.join(self.root, KERAS_MODEL)} cannot be loaded ({error})") from error
 
-    def predict(self, patches: Sequence[Patch]) -> dict[str, np.ndarray]:
-        """What the model says of raw patches of one size: outputs of the signature by name, a row for each patch."""
-        inputs = {name: tf.constant(array) for name, array in serving_inputs(list(patches)).items()}
-        found = self.loaded.signatures["serving_default"](**inputs)
-        return {name: tensor.numpy() for name, tensor in found.items()}
-
     def predictions(self, patches: Iterable[Patch], batch_size: int) -> Iterator[tuple[Patch, dict[str, np.ndarray]]]:
         """Each patch with what the model says of it, computed in batches."""
         waiting = iter(patches)
         while batch := list(islice(waiting, batch_size)):
-            found = self.predict(batch)
-            for row, patch in enumerate(batch):
-                yield patch, {name: array[row] for name, array in found.items()}
+            yield from zip(batch, self.predictor.predict(batch), strict=True)

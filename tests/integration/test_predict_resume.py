@@ -91,10 +91,11 @@ def test_ten_kills(
     tmp_path: Path,
     snapshot: Callable[[Path], dict[str, bytes]],
 ) -> None:
-    flags: dict[str, Any] = {**SETTINGS, "overlap": OVERLAP, "bands": "class,entropy", "polygons": "first,third"}
+    larger = {**SETTINGS, "region": "10.0,50.0,10.05,50.03"}  # some 40 blocks
+    flags: dict[str, Any] = {**larger, "overlap": OVERLAP, "bands": "class,entropy", "polygons": "first,third"}
     if kind == "detection":
         places = [(10.002 + 0.0013 * i, 50.001 + 0.0017 * (i % 11), 1 + i % 2, 0.8) for i in range(20)]
-        flags = {**SETTINGS, "overlap": 12, "model": models.sites(places, name="killed")}
+        flags = {**larger, "overlap": 12, "model": models.sites(places, name="killed")}
     overlap = int(flags["overlap"])
     clean, output, rng = tmp_path / "clean", tmp_path / "out", random.Random(SEED)
     assert predict(clean, **flags).code == 0

@@ -102,5 +102,5 @@ def test_a_model_of_somebody_else(tmp_path: Path) -> None:
 
 
 def test_a_model_of_other_bands(tmp_path: Path, patches: list[Patch]) -> None:
-    with pytest.raises(InputError, match=r"does not take image \(7, 8, 8, 2\).*not made for these bands"):
+    with pytest.raises(InputError, match=r"(?s)does not take image \(7, 8, 8, 2\).*not made for these bands"):
         list(Predictor(save(tmp_path / "model", bands=5)).predict(patches))

@@ -64,6 +64,7 @@ def score(model: Path, dataset: Path, split: str) -> dict[str, Any]:
     return dict(found.metrics["scores"])
 
 
+@pytest.mark.long
 def test_land_cover_of_a_scene_that_was_held_out(export, region_file, data, tmp_path):
     """Three scenes of three continents: good on other ground of the same scenes, and of little use on the fourth."""
     others = [place for place in PLACES if place != HELD_OUT_SCENE]
@@ -76,13 +77,14 @@ def test_land_cover_of_a_scene_that_was_held_out(export, region_file, data, tmp_
         )
     known, unknown = datasets
     settings = {"width": "8", "depth": "2"}
-    model = train(known, tmp_path / "model", model="unet", settings=settings, epochs=30)
+    model = train(known, tmp_path / "model", model="unet", settings=settings, epochs=20, batch_size=8)
     near, far = score(model, known, "test"), score(model, unknown, "all")
     assert near["model"]["accuracy"] > near["majority class"]["accuracy"] + 0.2
     assert far["model"]["accuracy"] < near["model"]["accuracy"]
     assert set(near) == set(far) == {"model", "majority class", "random forest"}
 
 
+@pytest.mark.long
 def test_crops_from_series_of_single_pixels(data, tmp_path):
     """500 fields in East Africa: a temporal network on pixels without neighbours, tested on squares of other ground."""
     root = tmp_path / "pixels"
@@ -126,6 +128,7 @@ def test_the_missing_months_stay_missing(data):
     assert all((patch.pixels["B08"][~patch.valid["B08"]] == 0).all() for patch in patches)
 
 
+@pytest.mark.long
 def test_solar_plants_of_clusters_that_were_held_out(export, region_file, data, tmp_path):
     """44 plants in stretched Landsat of three bands: better than a box in the middle, and far from good."""
     plants = [plant for plant in read_plants(data) if plant["primary_fuel"] == "SUN"]

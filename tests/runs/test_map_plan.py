@@ -41,7 +41,8 @@ def model(radius: int | None = 20, multiple: int = 8, overlap: int = 24, **chang
         (("2022-10-01", "2023-03-01"), {"year": 2019}, "2019-10-01,2020-03-01"),
         (("2020-02-29", "2020-06-01"), {"year": 2023}, "2023-03-01,2023-06-01"),
         (("2021-01-01", "2022-01-01"), {"year": 2021}, "2021-01-01,2022-01-01"),
-        (("2022-04-01", "2022-10-01"), {"year": None, "period": Period.parse("2023-05-01,2023-06-01")}, "2023-05-01,2023-06-01"),
+        (("2022-04-01", "2022-10-01"), {"year": None, "period": Period.parse("2023-05-01,2023-06-01")},
+         "2023-05-01,2023-06-01"),
     ],
 )  # fmt: skip
 def test_the_year_moves_the_model_s_days(learnt: tuple[str, str], asked: dict[str, Any], found: str) -> None:

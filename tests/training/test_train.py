@@ -133,10 +133,12 @@ def test_boxes_are_served_in_place_of_maps(sites_dataset: str, sites_model: str)
 
     served = TrainedModel.load(sites_model)
     assert [item.code for item in served.classes] == [1, 2]  # the background is no class
-    found = served.predict(list(read_patches(sites_dataset))[:3])
-    assert found["boxes"].shape == (3, 100, 4)
-    assert found["scores"].shape == found["classes"].shape == (3, 100)
-    assert set(np.unique(found["classes"])) <= {0.0, 1.0, 2.0}
+    found = list(served.predictions(list(read_patches(sites_dataset))[:3], 2))
+    assert len(found) == 3
+    for _, outputs in found:
+        assert outputs["boxes"].shape == (100, 4)
+        assert outputs["scores"].shape == outputs["classes"].shape == (100,)
+        assert set(np.unique(outputs["classes"])) <= {0.0, 1.0, 2.0}
 
 
 def test_another_schedule_and_16_bits(plain_dataset: str, tmp_path: Path) -> None:
