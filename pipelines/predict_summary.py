@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipelines.launch_summary import how_to_launch
+
 if TYPE_CHECKING:
     from rsbot_beam.runs.predict import PredictResult
 
@@ -12,9 +14,10 @@ if TYPE_CHECKING:
 def summary(result: PredictResult) -> str:
     """What was made, and where."""
     if result.described is not None:
-        from pipelines.export_summary import how_to_launch
-
-        return how_to_launch(result.described)
+        return how_to_launch(
+            result.described,
+            "the same command without --template_location checks that no tile was lost, and writes what needs all blocks.",
+        )
     t, run = result.run["tiles"], result.run
     lines = [
         f"{result.output}: {t['asked']} tiles asked = {t['predicted']} predicted + {t['empty']} empty + {t['dead']} dead "

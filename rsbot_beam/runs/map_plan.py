@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,8 @@ from rsbot_beam.runs.plan import grid_metres
 from rsbot_beam.transforms.shard_requests import answer_bytes
 
 VERSION = 1
+# Files of a SavedModel that say which one it is.
+_IDENTITY = ("saved_model.pb", "variables/variables.index")
 # Bytes of a block's pixels: the larger a block, the fewer pixels of its margin are fetched for each of its own; some
 # blocks are in memory at a time, on machines with 3 GB for a process.
 MAX_BLOCK_BYTES = 160_000_000
@@ -166,15 +167,16 @@ def model_fingerprint(root: str) -> str:
         InputError: The SavedModel is not there.
     """
     folder = storage.join(root, SAVED_MODEL)
-    files = [(storage.name_of(file.path), file.size) for file in storage.walk(folder)]
-    names = {name for name, _ in files}
-    if not {"saved_model.pb", "variables.index"} <= names:
+    # The index of the weights has a checksum of each.
+    paths = [storage.join(root, MODEL_FILE), *(storage.join(folder, name) for name in _IDENTITY)]
+    try:
+        contents = [storage.read_bytes(path) for path in paths]
+    except FileNotFoundError as error:
         raise InputError(
-            f"the model in {root} is not whole: {folder} lacks {', '.join({'saved_model.pb', 'variables.index'} - names)}. "
-            "Copy the whole folder of the model again, or train it again"
-        )
-    description = storage.read_bytes(storage.join(root, MODEL_FILE))
-    return hashlib.sha256(description + json.dumps(sorted(files)).encode()).hexdigest()[:16]
+            f"the model in {root} is not whole: {folder} lacks {' or '.join(_IDENTITY)} ({error}). Copy the whole folder of "
+            "the model again, or train it again"
+        ) from error
+    return hashlib.sha256(b"".join(contents)).hexdigest()[:16]
 
 
 def map_period(config: PredictConfig, model: Mapping[str, Any]) -> Period:
