@@ -23,12 +23,16 @@ def summary(result: PredictResult) -> str:
         f"{result.output}: {t['asked']} tiles asked = {t['predicted']} predicted + {t['empty']} empty + {t['dead']} dead "
         f"letters; {run['blocks']} blocks in {run['seconds']:.0f} s"
     ]
-    lines += [f"  {item['name']:24}{item['hectares']:>14,.1f} ha" for item in run["classes"] if item["hectares"]]
+    lines += [f"  {item['name']:24}{_hectares(item['hectares']):>14} ha" for item in run["classes"] if item["hectares"]]
     lines += [
         f"  {item['name']:24}{item['objects']:>14,} found" for item in run["classes"] if item["objects"] is not None
     ]
     lines += [f"  {name:24}{what}" for name, what in _files(run)]
     return "\n".join(lines + (["It was complete already: nothing was done."] if result.was_complete else []))
+
+
+def _hectares(area: float) -> str:
+    return f"{area:,.1f}" if area >= 0.05 else "< 0.1"
 
 
 def _files(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -50,7 +50,7 @@ def parser() -> CommandParser:
         choices=get_args(Weighting),
         help="how rare classes are made to count (default: %(default)s)",
     )
-    add("--no_augment", action="store_true", help="do not flip and turn patches by chance")
+    add("--no_augment", action="store_true", help="do not flip and turn patches, or move seasons, by chance")
     add("--mixed_precision", action="store_true", help="compute in 16 bits where that is safe")
     add("--seed", type=int, default=default.seed, help="of weights and chance (default: %(default)s)")
     return p
