@@ -49,7 +49,7 @@ format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## measure speed and memory (about 10 minutes); prints figures, tests nothing
+bench: $(READY) ## measure speed and memory (about 20 minutes); prints figures, tests nothing
 	$(BIN)/python -m benchmarks
 
 lock: $(READY) ## resolve the dependencies anew
