@@ -37,7 +37,7 @@ test: $(READY) ## the tests (under 12 minutes)
 test-fast: $(READY) ## the tests without pipelines, servers and emulators (under 2 minutes)
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not integration and not long"
 
-test-long: $(READY) ## trainings on real imagery, which print their scores (10 minutes)
+test-long: $(READY) ## what takes minutes: trainings on real imagery, which print their scores, and more kills (10 minutes)
 	$(BIN)/python -m pytest -s -m long
 
 lint: $(READY) ## ruff and mypy

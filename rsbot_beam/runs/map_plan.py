@@ -168,14 +168,14 @@ def model_fingerprint(root: str) -> str:
     """
     folder = storage.join(root, SAVED_MODEL)
     # The index of the weights has a checksum of each.
-    paths = [storage.join(root, MODEL_FILE), *(storage.join(folder, name) for name in _IDENTITY)]
-    try:
-        contents = [storage.read_bytes(path) for path in paths]
-    except FileNotFoundError as error:
+    lacking = [name for name in _IDENTITY if not storage.exists(storage.join(folder, name))]
+    if lacking:
         raise InputError(
-            f"the model in {root} is not whole: {folder} lacks {' or '.join(_IDENTITY)} ({error}). Copy the whole folder of "
-            "the model again, or train it again"
-        ) from error
+            f"the model in {root} is not whole: {folder} lacks {', '.join(map(storage.name_of, lacking))}. Copy the whole "
+            "folder of the model again, or train it again"
+        )
+    paths = [storage.join(root, MODEL_FILE), *(storage.join(folder, name) for name in _IDENTITY)]
+    contents = [storage.read_bytes(path) for path in paths]
     return hashlib.sha256(b"".join(contents)).hexdigest()[:16]
 
 

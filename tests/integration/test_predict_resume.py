@@ -80,7 +80,7 @@ def kill_and_check(child: Any, output: Path, earth: Any, rng: random.Random, ove
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "kills"), [("segmentation", 6), ("detection", 4)])
+@pytest.mark.parametrize(("kind", "kills"), [("segmentation", 6), pytest.param("detection", 4, marks=pytest.mark.long)])
 def test_ten_kills(
     kind: str,
     kills: int,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipelines import export
-from pipelines.export_summary import how_to_launch, summary
+from pipelines.export_summary import summary
+from pipelines.launch_summary import how_to_launch
 from pipelines.recipes import main as recipes
 from rsbot_beam.errors import InputError
 from rsbot_beam.runs.export import ExportResult
@@ -61,7 +62,7 @@ def job(step: str, template: str | None = "gs://b/t.json") -> DescribedJob:
     ("step", "remaining"), [("fetch", "analyze,transform"), ("analyze", "transform"), ("transform", "transform")]
 )
 def test_what_comes_after_a_template(step: str, remaining: str) -> None:
-    text = how_to_launch(job(step))
+    text = summary(ExportResult("gs://b/out", {}, None, described=job(step)))
     assert (
         "gcloud dataflow jobs run rsbot-job --gcs-location=gs://b/t.json --region=us-central1 --project=my-project"
         in text
@@ -71,5 +72,5 @@ def test_what_comes_after_a_template(step: str, remaining: str) -> None:
 
 def test_a_described_job_is_all_that_is_told() -> None:
     result = ExportResult("gs://b/out", {}, None, described=job("fetch", None))
-    assert summary(result) == how_to_launch(job("fetch", None))
+    assert summary(result) == how_to_launch(job("fetch", None), "")
     assert "nothing was sent" in summary(result)

@@ -65,12 +65,13 @@ def test_show(run: Any, name: str) -> None:
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_example_is_a_command_that_is_understood(run: Any, name: str) -> None:
     from pipelines import export
+    from pipelines.earth_flags import period_of
 
     words = shlex.split(run("show", name)[1].splitlines()[-1])
     assert words[:3] == ["rsbot", "export", "--recipe"]
     flags, others = export.parser().parse(words[2:])
     assert (flags.recipe, flags.output, others) == (name, "out/", [])
-    assert load_recipe(name, command.settings_of(flags.set)).layout(export._period(flags.year, flags.period))
+    assert load_recipe(name, command.settings_of(flags.set)).layout(period_of(flags))
 
 
 def test_set_changes_what_is_shown(run: Any) -> None:
