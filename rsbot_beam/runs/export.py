@@ -15,10 +15,11 @@ import numpy as np
 from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import DATASET_FILE, read_dataset_file, write_dataset_file
 from rsbot_beam.data.manifest import claim
-from rsbot_beam.data.raw_store import RawStore, raw_fingerprint
-from rsbot_beam.errors import DeadLettersError, InputError
+from rsbot_beam.data.raw_store import raw_fingerprint
+from rsbot_beam.errors import InputError
 from rsbot_beam.geometry.units import resolution_in_metres
 from rsbot_beam.runs.config import ExportConfig
+from rsbot_beam.runs.dead_letters import check_dead_letters
 from rsbot_beam.runs.intact import what_is_missing
 from rsbot_beam.runs.plan import ExportPlan, plan_export
 
@@ -81,7 +82,7 @@ def run_export(config: ExportConfig, beam_flags: Sequence[str] = ()) -> ExportRe
     result = _run_or_describe(plan, beam_flags)
     if result.described is not None:
         return result
-    _check_dead_letters(result, plan.store, config.allow_dead_letters)
+    check_dead_letters(config.output, result.tiles, plan.store.dead_letters(), config.allow_dead_letters)
     return result
 
 
@@ -213,22 +214,6 @@ def _more_splits(plan: ExportPlan) -> str:
     if plan.is_sampled and plan.sampling.linked_within:
         return "draw more tiles, from a larger region, or use a smaller --link_distance"
     return "use a smaller --split_block or a larger region"
-
-
-def _check_dead_letters(result: ExportResult, store: RawStore, allowed: bool) -> None:
-    if not result.tiles["dead"]:
-        return
-    letters = list(store.dead_letters())
-    listed = "".join(f"\n  {letter.tile}: {letter.kind}: {letter.message}" for letter in letters[:5])
-    more = f"\n  and {len(letters) - 5} more" if len(letters) > 5 else ""
-    message = (
-        f"{result.tiles['dead']} of {result.tiles['asked']} tiles failed for good; all are in "
-        f"{storage.join(result.output, 'dead_letters')}:{listed}{more}\nStart the same command again to retry them, or "
-        "accept them with --allow_dead_letters"
-    )
-    if not allowed:
-        raise DeadLettersError(message)
-    LOGGER.warning("%s", message)
 
 
 __all__ = ["DATASET_FILE", "ExportResult", "run_export"]

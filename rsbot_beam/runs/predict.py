@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rsbot_beam import storage
 from rsbot_beam.data.manifest import MAP_FILE, claim
 from rsbot_beam.data.receipts import MapTally, ReceiptStore
-from rsbot_beam.errors import DeadLettersError, InputError, LostTilesError
+from rsbot_beam.errors import InputError
+from rsbot_beam.runs.dead_letters import check_dead_letters
 from rsbot_beam.runs.map_config import PredictConfig
 from rsbot_beam.runs.map_plan import MapPlan, plan_map
 
@@ -65,7 +66,8 @@ def run_predict(config: PredictConfig, beam_flags: Sequence[str] = ()) -> Predic
     storage.remove_leftovers(config.output)
     result = _run_or_describe(plan, beam_flags)
     if result.described is None:
-        _check_dead_letters(plan, result.run["tiles"])
+        letters = ReceiptStore(config.output).dead_letters()
+        check_dead_letters(config.output, result.run["tiles"], letters, config.allow_dead_letters)
     return result
 
 
@@ -144,22 +146,3 @@ def _check_seen(plan: MapPlan, tally: MapTally) -> None:
         f"all {tally.tiles} tiles are empty: the recipe {plan.recipe.name!r} has no valid pixel in the region "
         f"{plan.region.source!r} in {plan.period}. Check region, period and the recipe's masks"
     )
-
-
-def _check_dead_letters(plan: MapPlan, tiles: dict[str, int]) -> None:
-    if not tiles["dead"]:
-        return
-    root = plan.config.output
-    letters = list(ReceiptStore(root).dead_letters())
-    listed = "".join(f"\n  {letter.tile}: {letter.kind}: {letter.message}" for letter in letters[:5])
-    more = f"\n  and {len(letters) - 5} more" if len(letters) > 5 else ""
-    message = (
-        f"{tiles['dead']} of {tiles['asked']} tiles failed for good; all are in {storage.join(root, 'dead_letters')}:"
-        f"{listed}{more}\nStart the same command again to retry them, or accept them with --allow_dead_letters"
-    )
-    if not plan.config.allow_dead_letters:
-        raise DeadLettersError(message)
-    LOGGER.warning("%s", message)
-
-
-__all__ = ["RUN_FILE", "LostTilesError", "PredictResult", "read_run", "run_predict"]

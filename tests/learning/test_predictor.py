@@ -72,9 +72,13 @@ def test_threads_share_a_model(model: str, patches: list[Patch]) -> None:
 
 
 def test_a_model_that_is_left_early_does_not_hang(model: str, patches: list[Patch]) -> None:
-    found = Predictor(model, 1).predict(patches)
-    next(found)
+    predictor = Predictor(model, 1)
+    found = predictor.predict(patches)
+    first = next(found)
     found.close()  # type: ignore[attr-defined]
+    again = list(predictor.predict(patches))
+    assert len(again) == len(patches)
+    assert np.array_equal(again[0]["probabilities"], first["probabilities"])
 
 
 @pytest.mark.parametrize(
