@@ -17,7 +17,17 @@ EXTRAS = {
     "scores": ["scikit-learn>=1.5"],
     "vectors": ["pyogrio>=0.10"],
     "local": ["starlette>=0.45", "uvicorn>=0.34", "httptools>=0.6", "uvloop>=0.21", "pyogrio>=0.10"],
-    "views": ["matplotlib>=3.9"],
+    # Pictures, pages, and the server of a map's tiles. The XStatic packages carry the page's JavaScript.
+    "views": [
+        "matplotlib>=3.9",
+        "jinja2>=3.1",
+        "markupsafe>=2.1",
+        "rio-tiler>=9.4,<10",
+        "starlette>=0.45",
+        "uvicorn>=0.34",
+        "pyogrio>=0.10",
+        "XStatic-Leaflet>=1.9.3",
+    ],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
 EXTRAS["test"] = [
@@ -31,6 +41,10 @@ EXTRAS["test"] = [
     "geopandas>=1",
     "rio-cogeo>=5",
     "jsonschema>=4.18",
+    "nbclient>=0.10",
+    "nbformat>=5.10",
+    "ipykernel>=6.29",
+    "playwright>=1.50",
 ]
 EXTRAS["lint"] = ["ruff>=0.9", "mypy>=1.14", "pre-commit>=4", "types-shapely", "types-requests"]
 
