@@ -57,7 +57,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.13",
     packages=find_packages(include=["rsbot_beam", "rsbot_beam.*", "pipelines", "pipelines.*"]),
-    package_data={"rsbot_beam": ["VERSION", "py.typed"]},
+    package_data={"rsbot_beam": ["VERSION", "py.typed", "pages/templates/*", "pages/static/*"]},
     install_requires=[
         "affine>=2.4",
         "apache-beam[gcp]>=2.77,<2.78",

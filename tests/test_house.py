@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "maps": {"errors", "storage", "geometry", "data"},
     "views": {"errors", "storage", "geometry", "data"},
     "training": {"errors", "storage", "geometry", "data", "recipes", "learning", "models", "views"},
+    "pages": {"errors", "storage", "geometry", "data", "learning", "maps", "views"},
     "transforms": {"errors", "storage", "geometry", "data", "earthengine", "learning", "maps", "sampling", "labels"},
     "runs": {
         "errors",
@@ -44,7 +45,7 @@ MAY_IMPORT = {
     },
     "local_ee": {"errors", "geometry"},
 }
-MAY_IMPORT["pipelines"] = {*MAY_IMPORT["runs"], "models", "training", "runs"}
+MAY_IMPORT["pipelines"] = {*MAY_IMPORT["runs"], "models", "training", "runs", "pages"}
 
 # Who may import a heavy library at all, and who only inside functions: files, or folders ending in "/".
 ROOMS_OF_LIBRARIES = {
@@ -55,11 +56,16 @@ ROOMS_OF_LIBRARIES = {
     "tfx_bsl": ({"rsbot_beam/learning/", "rsbot_beam/transforms/"}, set()),
     "apache_beam": ({"rsbot_beam/transforms/", "rsbot_beam/runs/"}, {"pipelines/command_line.py"}),
     "pystac": ({"rsbot_beam/maps/"}, set()),
-    "rasterio": ({"rsbot_beam/maps/", "rsbot_beam/local_ee/", "rsbot_beam/labels/"}, set()),
-    "pyogrio": ({"rsbot_beam/local_ee/", "rsbot_beam/maps/"}, {"rsbot_beam/geometry/"}),
+    "rasterio": ({"rsbot_beam/maps/", "rsbot_beam/local_ee/", "rsbot_beam/labels/", "rsbot_beam/pages/"}, set()),
+    "pyogrio": ({"rsbot_beam/local_ee/", "rsbot_beam/maps/"}, {"rsbot_beam/geometry/", "rsbot_beam/pages/"}),
     "matplotlib": ({"rsbot_beam/views/"}, set()),
-    "starlette": ({"rsbot_beam/local_ee/"}, set()),
-    "uvicorn": ({"rsbot_beam/local_ee/"}, set()),
+    "PIL": ({"rsbot_beam/views/"}, set()),
+    "jinja2": ({"rsbot_beam/pages/"}, set()),
+    "markupsafe": ({"rsbot_beam/pages/"}, set()),
+    "xstatic": ({"rsbot_beam/pages/"}, set()),
+    "rio_tiler": ({"rsbot_beam/pages/"}, set()),
+    "starlette": ({"rsbot_beam/local_ee/", "rsbot_beam/pages/"}, set()),
+    "uvicorn": ({"rsbot_beam/local_ee/", "rsbot_beam/pages/"}, set()),
     "google.cloud": (set(), {"rsbot_beam/storage.py"}),
 }
 # Earth Engine's worker side speaks HTTP by itself: only these modules know the client.

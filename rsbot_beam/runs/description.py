@@ -39,6 +39,7 @@ def describe(
             "rule": plan.cover.rule,
         },
         "layout": layout_to_dict(plan.layout),
+        "step_names": list(plan.recipe.step_names(plan.period)) if plan.layout.steps else [],
         "bands": _bands(plan, statistics),
         "classes": _classes(plan, splits),
         "preprocessing": asdict(plan.recipe.preprocessing),

@@ -12,6 +12,8 @@ from rsbot_beam.data.patch import Patch
 
 # Red, green and blue by the band names of common archives: Sentinel-2, Landsat 8 surface reflectance and TOA, NAIP.
 TRUE_COLOUR = (("B4", "B3", "B2"), ("SR_B4", "SR_B3", "SR_B2"), ("R", "G", "B"))
+# Near infrared, red and green shown as red, green and blue: plants are red.
+FALSE_COLOUR = (("B8", "B4", "B3"), ("SR_B5", "SR_B4", "SR_B3"), ("N", "R", "G"))
 # Pixels that are not valid are striped in two light greys: no ground is striped so, and no legend has these colours.
 INVALID = (0.86, 0.86, 0.86)
 _INVALID_TOO = (0.98, 0.98, 0.98)
@@ -27,6 +29,12 @@ def picture_bands(layout: Layout) -> tuple[str, ...]:
     """The three bands to show as red, green and blue, or one to show in grey."""
     names = [band.name for band in layout.bands]
     return next((rgb for rgb in TRUE_COLOUR if set(rgb) <= set(names)), (names[0],))
+
+
+def false_colour_bands(layout: Layout) -> tuple[str, ...]:
+    """The bands of a false colour picture in which plants are red; none where the near infrared is not there."""
+    names = [band.name for band in layout.bands]
+    return next((rgb for rgb in FALSE_COLOUR if set(rgb) <= set(names)), ())
 
 
 def shown_steps(steps: int, most: int) -> tuple[int, ...]:
@@ -46,7 +54,9 @@ def shown_steps(steps: int, most: int) -> tuple[int, ...]:
     return tuple(int(index) for index in np.linspace(0, steps - 1, most).round())
 
 
-def stretch_of(patches: Sequence[Patch], steps: Sequence[int] | None = None) -> dict[str, tuple[float, float]]:
+def stretch_of(
+    patches: Sequence[Patch], steps: Sequence[int] | None = None, names: Sequence[str] = ()
+) -> dict[str, tuple[float, float]]:
     """What is black and what is white: the 2nd and 98th percentile of the valid pixels.
 
     One range for all bands and patches keeps colours, and makes patches comparable.
@@ -54,11 +64,12 @@ def stretch_of(patches: Sequence[Patch], steps: Sequence[int] | None = None) -> 
     Args:
         patches: One or more, of one layout.
         steps: Of a time series the steps that are shown; None for the middle one.
+        names: Bands; none given takes those of `picture_bands`.
 
     Returns:
-        Lowest and highest value by name of the bands of `picture_bands`.
+        Lowest and highest value by name of the bands.
     """
-    names = picture_bands(patches[0].layout)
+    names = names or picture_bands(patches[0].layout)
     values = [
         _step(patch.pixels[name], step)[_step(patch.valid[name], step)][::_EVERY]
         for patch in patches
