@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import require_dataset_file
+from rsbot_beam.data.examples import Feature
 from rsbot_beam.data.splits import SPLITS
 from rsbot_beam.errors import DatasetError
 from rsbot_beam.learning.examples import SUFFIX
-from rsbot_beam.learning.features import Feature, decode_examples
+from rsbot_beam.learning.features import decode_examples
 
 # Files read at the same time: enough to hide the latency of a disk or bucket, few enough for a laptop's memory.
 PARALLEL_FILES = 8

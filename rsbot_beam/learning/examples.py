@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from rsbot_beam import storage
+from rsbot_beam.data.examples import Feature, encode_example
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.data.period import Period
 from rsbot_beam.data.raw_store import RawStore
 from rsbot_beam.data.splits import SPLITS, SpatialSplit
 from rsbot_beam.learning.columns import batch_size
-from rsbot_beam.learning.features import Feature, encode_example
 from rsbot_beam.learning.transform_fn import TransformFn
 
 RECEIPTS = "receipts"

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
+from rsbot_beam.data.examples import feature_table
 from rsbot_beam.data.manifest import layout_to_dict
-from rsbot_beam.learning.features import feature_table
 from rsbot_beam.runs.plan import ExportPlan
 
 PACKAGES = ("rsbot-beam", "apache-beam", "earthengine-api", "tensorflow", "tensorflow-transform", "numpy")

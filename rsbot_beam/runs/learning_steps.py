@@ -15,11 +15,12 @@ from tensorflow_transform.tf_metadata import schema_utils
 
 from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import DATASET_FILE
+from rsbot_beam.data.examples import feature_table
 from rsbot_beam.data.splits import SPLITS
 from rsbot_beam.errors import DatasetError, InputError, LostTilesError
 from rsbot_beam.learning.columns import adapter_config
 from rsbot_beam.learning.examples import RECEIPTS, ExamplesSettings, Tallies, plan_examples
-from rsbot_beam.learning.features import feature_spec, feature_table
+from rsbot_beam.learning.features import feature_spec
 from rsbot_beam.learning.preprocessing import make_preprocessing_fn
 from rsbot_beam.learning.transform_fn import TransformFn
 from rsbot_beam.runs.beam_options import is_local

@@ -11,9 +11,10 @@ from typing import Any
 import tensorflow as tf
 
 from rsbot_beam import storage
+from rsbot_beam.data.examples import Feature
 from rsbot_beam.errors import DatasetError
 from rsbot_beam.learning.examples import SUFFIX
-from rsbot_beam.learning.features import Feature, decode_examples
+from rsbot_beam.learning.features import decode_examples
 from rsbot_beam.models.augment import augmented
 
 # Files whose records are mixed while reading.

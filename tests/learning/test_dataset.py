@@ -51,8 +51,8 @@ class Halves:
 @pytest.fixture
 def settings(any_folder: str, layout: Layout, make_patch: Make) -> Any:
     """Sixty patches in three raw shards, and how to write them."""
+    from rsbot_beam.data.examples import feature_table
     from rsbot_beam.learning.examples import ExamplesSettings
-    from rsbot_beam.learning.features import feature_table
 
     store = RawStore(any_folder, layout)
     for row in range(3):
@@ -88,7 +88,7 @@ def tiles(dataset: Any) -> list[str]:
 
 
 def test_tables_of_features(layout: Layout, series_layout: Layout) -> None:
-    from rsbot_beam.learning.features import feature_table
+    from rsbot_beam.data.examples import feature_table
 
     plain = {name: (f.dtype, f.shape) for name, f in feature_table(layout, 16).items()}
     assert plain["image"] == ("float32", (16, 16, 2))
@@ -105,7 +105,8 @@ def test_tables_of_features(layout: Layout, series_layout: Layout) -> None:
 def test_examples_come_back(layout: Layout, series_layout: Layout, make_patch: Make, with_time: bool) -> None:
     import tensorflow as tf
 
-    from rsbot_beam.learning.features import decode_examples, encode_example, feature_spec, feature_table
+    from rsbot_beam.data.examples import encode_example, feature_table
+    from rsbot_beam.learning.features import decode_examples, feature_spec
 
     some = series_layout if with_time else layout
     patch, table = make_patch(some, -3, 7, 0.2), feature_table(some, 8)

@@ -18,7 +18,8 @@ TWO = Objects([[0, 0, 8, 2.5], [1, 2, 3, 4]], [1, 2], [True, False], ("a", "b"))
 
 
 def test_objects_and_attributes_come_back(layout: Layout, make_patch: Callable[..., Patch]) -> None:
-    from rsbot_beam.learning.features import decode_examples, encode_example, feature_table
+    from rsbot_beam.data.examples import encode_example, feature_table
+    from rsbot_beam.learning.features import decode_examples
 
     attributes = (Attribute("height", "float64"), Attribute("name", "text"))
     some = replace(layout, objects=True, attributes=attributes)

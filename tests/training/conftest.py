@@ -115,9 +115,9 @@ def write_dataset(
     """Write patches of one size as a finished dataset; squares of `block` metres fall in one split."""
     import apache_beam as beam
 
+    from rsbot_beam.data.examples import feature_table
     from rsbot_beam.learning.columns import adapter_config, record_batch
     from rsbot_beam.learning.examples import ExamplesSettings, SplitTally, plan_examples, write_examples
-    from rsbot_beam.learning.features import feature_table
     from rsbot_beam.learning.preprocessing import make_preprocessing_fn
     from rsbot_beam.learning.transform_fn import TransformFn
     from rsbot_beam.transforms.analyze import AnalyzePatches
@@ -147,7 +147,7 @@ def write_dataset(
 def describe(
     store: RawStore, key: TileKey, layout: Layout, split: SpatialSplit, splits: dict[str, Any]
 ) -> dict[str, Any]:
-    from rsbot_beam.learning.features import feature_table
+    from rsbot_beam.data.examples import feature_table
 
     most = max(1, *(tally["most_objects"] for tally in splits.values()))
     features = {name: asdict(f) for name, f in feature_table(layout, key.size, most).items()}
