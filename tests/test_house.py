@@ -70,7 +70,7 @@ ROOMS_OF_LIBRARIES = {
 }
 # Earth Engine's worker side speaks HTTP by itself: only these modules know the client.
 KNOW_EE = {
-    *("images.py", "session.py", "tables.py", "drawing.py", "upload.py"),
+    *("images.py", "session.py", "tables.py", "drawing.py", "upload.py", "costs.py"),
     *("composites.py", "sentinel1.py", "sentinel2.py", "terrain.py", "naip.py"),
     *(
         f"asset_{part}.py"

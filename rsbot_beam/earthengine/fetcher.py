@@ -16,6 +16,7 @@ from rsbot_beam.earthengine.credentials import TokenSource
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.earthengine.pixels import Pixels, extract, parse, request_body
 from rsbot_beam.earthengine.places import Common
+from rsbot_beam.earthengine.profiles import ASK_FOR_PROFILE, Profiles
 from rsbot_beam.earthengine.quota import Quota
 from rsbot_beam.earthengine.retry import Deadline, Health, Trial
 from rsbot_beam.earthengine.sizes import SizeMemory
@@ -64,13 +65,15 @@ class PixelFetcher:
 
     Args:
         endpoint: Where to ask, with the share of the budget that this process may use (see `Endpoint.share`).
+        profiles: Gets what answers say of their cost, which is then asked for; None does not ask.
 
     Attributes:
         stats: Counts since they were last drained.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, profiles: Profiles | None = None) -> None:
         self.endpoint = endpoint
+        self._profiles = profiles
         self.stats = Stats()
         self._health = Health()
         self._tokens = TokenSource(endpoint.credentials)
@@ -237,6 +240,8 @@ class PixelFetcher:
                 before_body=before_body,
             )
         if reply.status == 200:
+            if self._profiles is not None:
+                self._profiles.note(reply.headers)
             return reply
         error = error_of(reply.status, reply.headers, bytes(reply.body))
         if reply.status == 401 and token is not None and not renewed:
@@ -258,6 +263,8 @@ class PixelFetcher:
         }
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
+        if self._profiles is not None:
+            headers |= ASK_FOR_PROFILE
         return headers
 
     def _probe(self) -> None:

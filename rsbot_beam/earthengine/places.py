@@ -142,6 +142,12 @@ class PlaceFetch:
             self._common.sizes.refused(self._source.fingerprint, counted_bytes(shape, source.bands))
 
 
+def requests_of(source: PixelSource, geobox: GeoBox) -> int:
+    """Requests for a place when nothing is refused: one, or those for its parts where it is over the documented limits."""
+    parts = None if fits(_shape(geobox), source) else _parts(source, geobox)
+    return 1 if parts is None else sum(requests_of(*half) for half in parts.halves)
+
+
 def _parts(source: PixelSource, geobox: GeoBox) -> _Parts | None:
     """A place cut across its longer side; where it is too small for that, its bands in halves; None for one band."""
     height, width = _shape(geobox)

@@ -131,9 +131,13 @@ class Cover:
             belongs[rows, cols] = shape.holds_centres(block.row + rows * size, block.col + cols * size, size, size)
         return belongs
 
+    def chunks(self) -> Iterator[TileBlock]:
+        """Yields the aligned squares of 256 x 256 tiles that the region meets, for those who take tiles as arrays."""
+        return self._chunks(_CHUNK)
+
     def count(self) -> int:
         """Returns the number of tiles, visiting only those along the outline."""
-        return sum(int(self.mask(chunk).sum()) for chunk in self._chunks(_CHUNK))
+        return sum(int(self.mask(chunk).sum()) for chunk in self.chunks())
 
     def _outlines(self) -> Iterator[Outline]:
         for crs in outline_crss(self.region, self.grid):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rsbot_beam.local_ee.answers import RequestError
+from rsbot_beam.local_ee.profiles import Profiles
 from rsbot_beam.local_ee.values import Value
 
 if TYPE_CHECKING:
@@ -19,9 +20,11 @@ class Environment:
 
     Attributes:
         catalog: The assets.
+        profiles: What earlier requests cost.
     """
 
     catalog: Catalog
+    profiles: Profiles = field(default_factory=Profiles)
 
 
 @dataclass(frozen=True, eq=False)

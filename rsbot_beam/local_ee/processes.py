@@ -96,8 +96,10 @@ def _end_with(parent: int) -> None:
 def _compute(body: bytes) -> PixelAnswer | tuple[str, int]:
     if _evaluator is None:
         raise RuntimeError("the process was not started by SlowImages")
+    start = time.thread_time()
     try:
         answer = _evaluator.compute_pixels(json.loads(body), lambda _grid: None)
     except RequestError as error:
         return str(error), error.code
-    return PixelAnswer([b"".join(answer.parts)], answer.media_type, answer.pixels)
+    seconds = time.thread_time() - start
+    return PixelAnswer([b"".join(answer.parts)], answer.media_type, answer.pixels, seconds)

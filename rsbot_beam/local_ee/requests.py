@@ -31,6 +31,7 @@ from rsbot_beam.local_ee.geometries import Geometry, bbox_of, geometry_from_json
 from rsbot_beam.local_ee.graph import Graph
 from rsbot_beam.local_ee.image import Image, PixelContext
 from rsbot_beam.local_ee.limits import Limits
+from rsbot_beam.local_ee.profiles import Profiles
 from rsbot_beam.local_ee.provider import PixelGrid, crs_of
 from rsbot_beam.local_ee.types import Band
 from rsbot_beam.local_ee.values import Value
@@ -53,11 +54,13 @@ class PixelAnswer:
         parts: Pieces of the body in order.
         media_type: Of the body.
         pixels: How many pixels, bands not counted.
+        seconds: CPU time that another process has taken for them.
     """
 
     parts: Sequence[bytes | memoryview]
     media_type: str
     pixels: int
+    seconds: float = 0.0
 
     @property
     def length(self) -> int:
@@ -71,12 +74,13 @@ class Evaluator:
     Args:
         catalog: The assets.
         limits: Sizes that are refused.
+        profiles: What earlier requests cost.
     """
 
-    def __init__(self, catalog: Catalog, limits: Limits) -> None:
+    def __init__(self, catalog: Catalog, limits: Limits, profiles: Profiles | None = None) -> None:
         self.catalog = catalog
         self._limits = limits
-        self._environment = Environment(catalog)
+        self._environment = Environment(catalog, profiles or Profiles())
         self._graphs: OrderedDict[bytes, Any] = OrderedDict()
         self._lock = threading.Lock()
 

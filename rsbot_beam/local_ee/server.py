@@ -20,6 +20,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -47,6 +48,7 @@ from rsbot_beam.local_ee.faults import Fate, FaultPlan, Faults
 from rsbot_beam.local_ee.limits import MAX_CONCURRENT, MAX_QPS, Limits, Quota
 from rsbot_beam.local_ee.listing import list_assets
 from rsbot_beam.local_ee.processes import SlowImages
+from rsbot_beam.local_ee.profiles import REQUEST_HEADER, RESPONSE_HEADER, Profiles
 from rsbot_beam.local_ee.provider import PixelGrid, Provider
 from rsbot_beam.local_ee.requests import Evaluator, PixelAnswer
 from rsbot_beam.local_ee.stats import Stats
@@ -94,12 +96,14 @@ class Job:
         body: As sent.
         grid: Of a pixel request, as soon as it is known.
         pixels: Pixels of the answer.
+        seconds: CPU time that it took, in whichever process.
     """
 
     kind: str
     body: bytes
     grid: PixelGrid | None = None
     pixels: int = 0
+    seconds: float = 0.0
 
     def json(self) -> Mapping[str, Any]:
         """The body as a JSON object.
@@ -133,7 +137,8 @@ class LocalEarthEngine:
     ) -> None:
         self._settings = settings or Settings()
         self._slow_images = slow_images
-        self.evaluator = Evaluator(Catalog(providers), self._settings.limits)
+        self.profiles = Profiles()
+        self.evaluator = Evaluator(Catalog(providers), self._settings.limits, self.profiles)
         self.stats = Stats(self._settings.record)
         self.tokens = Tokens()
         self._pool = worker_pool()
@@ -230,10 +235,19 @@ class LocalEarthEngine:
             self._note(job, "truncate")
             parts = response.parts if isinstance(response, PartsResponse) else [bytes(response.body)]
             return TruncatedResponse(parts, str(response.media_type))
+        if request.headers.get(REQUEST_HEADER):
+            response.headers[RESPONSE_HEADER] = self.profiles.add(job.kind, job.seconds)
         return self._counted(job, response)
 
     def _safely(self, job: Job, work: Work) -> Response:
         """The work's answer, or the answer that says why there is none. Runs in a worker thread."""
+        start = time.thread_time()
+        try:
+            return self._answered(job, work)
+        finally:
+            job.seconds += time.thread_time() - start
+
+    def _answered(self, job: Job, work: Work) -> Response:
         try:
             self._settings.limits.check_payload(len(job.body))
             return work(job)
@@ -259,6 +273,7 @@ class LocalEarthEngine:
 
     def _pixels(self, job: Job, answer: PixelAnswer) -> Response:
         job.pixels = answer.pixels
+        job.seconds += answer.seconds
         return PartsResponse(answer.parts, answer.media_type)
 
     def _inspector(self, job: Job) -> Callable[[PixelGrid], None]:

@@ -59,13 +59,19 @@ def missing_tiles(shard: Shard, header: ShardHeader | None) -> list[TileKey]:
     return [key for key in shard.keys if key not in known]
 
 
-def requests_for(keys: Sequence[TileKey], settings: FetchSettings, fetcher: PixelFetcher) -> list[Request]:
-    """Requests that cover tiles: those that lie together in one, up to the limits."""
-    source = settings.source
+def request_blocks(keys: Sequence[TileKey], source: PixelSource, block_bytes: int) -> list[TileBlock]:
+    """The rectangles of tiles that are asked for in one request each: tiles that lie together, up to the limits."""
 
     def small_enough(height: int, width: int) -> bool:
         shape = (height, width)
-        return answer_bytes(source, shape) <= settings.block_bytes and fits(shape, source)
+        return answer_bytes(source, shape) <= block_bytes and fits(shape, source)
+
+    return plan_blocks(keys, small_enough)
+
+
+def requests_for(keys: Sequence[TileKey], settings: FetchSettings, fetcher: PixelFetcher) -> list[Request]:
+    """Requests that cover tiles: one for each of `request_blocks`."""
+    source = settings.source
 
     def request(block: TileBlock) -> Request:
         def fetch(admit: Admit) -> Mapping[TileKey, Pixels | FailedFetch]:
@@ -73,7 +79,7 @@ def requests_for(keys: Sequence[TileKey], settings: FetchSettings, fetcher: Pixe
 
         return Request(answer_bytes(source, block.shape), fetch)
 
-    return [request(block) for block in plan_blocks(keys, small_enough)]
+    return [request(block) for block in request_blocks(keys, source, settings.block_bytes)]
 
 
 def collect(

@@ -21,6 +21,7 @@ from rsbot_beam.local_ee.functions import (  # noqa: F401
     neighbourhood,
     painting,
     parsing,
+    profiling,
     projections,
     reducing,
     regions,
