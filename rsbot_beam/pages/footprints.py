@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -89,15 +90,18 @@ def _visible(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
 
 
 def _pack(lon: np.ndarray, lat: np.ndarray, groups: np.ndarray) -> dict[str, Any]:
-    """First corners as 32-bit numbers of `UNIT`, the others as 16-bit steps from them."""
-    first = np.stack([lon[:, 0], lat[:, 0]], axis=-1) if len(lon) else np.empty((0, 2))
-    away = np.stack([lon[:, 1:] - lon[:, :1], lat[:, 1:] - lat[:, :1]], axis=-1) if len(lon) else np.empty((0, 3, 2))
-    step = max(UNIT, float(np.abs(away).max(initial=0.0)) / _SHORT)
+    """First corners as 32-bit numbers of `UNIT`, the others as 16-bit steps from them.
+
+    Corners are rounded before they are compared, so that tiles that share one share it in the page as well.
+    """
+    corners = np.round(np.stack([lon, lat], axis=-1) / UNIT).astype(np.int64).reshape(-1, 4, 2)
+    away = corners[:, 1:] - corners[:, :1]
+    step = max(1, math.ceil(int(np.abs(away).max(initial=0)) / _SHORT))
     return {
         "count": len(lon),
         "unit": UNIT,
         "step": step,
-        "corners": packed_numbers(np.round(first / UNIT), "<i4"),
+        "corners": packed_numbers(corners[:, 0], "<i4"),
         "offsets": packed_numbers(np.round(away / step), "<i2"),
         "groups": packed_numbers(groups, "u1"),
     }

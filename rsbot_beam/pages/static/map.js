@@ -215,19 +215,17 @@
   const Footprints = CanvasLayer.extend({
     initialize(packed, styles) {
       const corners = rsbot.numbers(packed.corners, Int32Array);
-      this._offsets = rsbot.numbers(packed.offsets, Int16Array);
+      const offsets = rsbot.numbers(packed.offsets, Int16Array);
       this._groups = rsbot.numbers(packed.groups, Uint8Array);
       this._styles = styles;
       this._world = new Float64Array(this._groups.length * 8);
       for (let i = 0; i < this._groups.length; i++) {
-        let lon = corners[2 * i] * packed.unit;
-        let lat = corners[2 * i + 1] * packed.unit;
         for (let c = 0; c < 4; c++) {
           const at = 6 * i + 2 * (c - 1);
-          const dx = c ? this._offsets[at] * packed.step : 0;
-          const dy = c ? this._offsets[at + 1] * packed.step : 0;
-          this._world[8 * i + 2 * c] = worldX(lon + dx);
-          this._world[8 * i + 2 * c + 1] = worldY(lat + dy);
+          const x = corners[2 * i] + (c ? offsets[at] * packed.step : 0);
+          const y = corners[2 * i + 1] + (c ? offsets[at + 1] * packed.step : 0);
+          this._world[8 * i + 2 * c] = worldX(x * packed.unit);
+          this._world[8 * i + 2 * c + 1] = worldY(y * packed.unit);
         }
       }
     },
@@ -271,20 +269,20 @@
     group(index) {
       return this._groups[index];
     },
-    /** Index of the tile at a place, or -1; the nearest within some screen pixels where tiles are small. */
+    /** Index of the tile at a place, or -1; near its edges, or where tiles are small, some screen pixels do not matter. */
     at(place, map) {
       const x = worldX(place.lng);
       const y = worldY(place.lat);
       const reach = 6 / (256 * Math.pow(2, map.getZoom()));
+      const w = this._world;
       let best = -1;
-      let nearest = reach * reach;
+      let nearest = Infinity;
       for (let i = this._groups.length - 1; i >= 0; i--) {
         if (this._styles[this._groups[i]].hidden) continue;
         if (this._holds(i, x, y)) return i;
-        const dx = (this._world[8 * i] + this._world[8 * i + 4]) / 2 - x;
-        const dy = (this._world[8 * i + 1] + this._world[8 * i + 5]) / 2 - y;
-        if (dx * dx + dy * dy < nearest) {
-          nearest = dx * dx + dy * dy;
+        const away = Math.hypot((w[8 * i] + w[8 * i + 4]) / 2 - x, (w[8 * i + 1] + w[8 * i + 5]) / 2 - y);
+        if (away < nearest && away < reach + Math.abs(w[8 * i + 4] - w[8 * i]) / 2) {
+          nearest = away;
           best = i;
         }
       }
