@@ -39,7 +39,8 @@ def parser() -> CommandParser:
     add("--overlap", default="auto", help="pixels of overlap on each side, or auto: what the model needs")
     add("--tiles", default=default.rule, choices=("intersects", "centre"), help="which tiles belong to the region")
     add(
-        "--bands", default=",".join(default.bands), help=f"rasters to write, of {', '.join(MAP_BANDS)} (default: class)"
+        "--bands",
+        help=f"rasters to write, of {', '.join(MAP_BANDS)} (default: class,composite; of a detection: composite)",
     )
     add("--polygons", default="", help="names of classes that become polygons as well, with commas")
     add(
@@ -82,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             tile_size=flags.tile_size,
             overlap=_overlap(flags.overlap),
             rule=flags.tiles,
-            bands=_names(flags.bands),
+            bands=None if flags.bands is None else _names(flags.bands),
             polygons=_names(flags.polygons),
             min_pixels=flags.min_pixels,
             geometry=flags.geometry,

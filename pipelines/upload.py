@@ -33,7 +33,7 @@ def parser() -> CommandParser:
     add("--map", required=True, help="folder of a map that `rsbot predict` has finished, local or gs://")
     add("--asset", required=True, help="projects/<project>/assets/<name>: the image or image collection to make")
     add("--cogs", help="gs:// folder with a copy of the map, where it is local itself")
-    add("--bands", help="rasters to take, such as class,probability (default: all)")
+    add("--bands", help="rasters to take, such as class,probability (default: all but composite)")
     add("--cog_backed", action="store_true", help="leave the pixels in the bucket: an image for each block, at once")
     add("--overwrite", action="store_true", help="replace images of the same name; without it they are skipped")
     add("--property", action="append", default=[], metavar="NAME=VALUE", help="property of the images; repeatable")

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from rsbot_beam.data.bands import LabelClass
+from rsbot_beam.data.composite import NAME as COMPOSITE
+from rsbot_beam.data.composite import Composite
 from rsbot_beam.data.stitching import Seams
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry import TileBlock, TileKey
 
-# What can be written of a segmentation, one folder of rasters for each.
-MAP_BANDS = ("class", "probability", "probabilities", "entropy")
+# What a segmentation says of each pixel; and all that can be written, one folder of rasters for each. Of a detection that
+# is the composite only.
+SAID = ("class", "probability", "probabilities", "entropy")
+MAP_BANDS = (*SAID, COMPOSITE)
 # The largest class code that leaves 255 for "no data" in a byte.
 _LARGEST_BYTE = 254
 
@@ -26,9 +30,10 @@ class MapLayout:
         task: "segmentation" or "detection".
         classes: In the order of the model's outputs.
         seams: How patches overlap.
-        bands: Which of `MAP_BANDS` are written; none for a detection.
+        bands: Which of `MAP_BANDS` are written.
         polygons: Codes of the classes of a segmentation that become polygons.
         least_score: Objects below are not kept.
+        composite: How the inputs become a picture, where "composite" is written.
     """
 
     task: str
@@ -37,17 +42,19 @@ class MapLayout:
     bands: tuple[str, ...] = ("class",)
     polygons: tuple[int, ...] = ()
     least_score: float = 0.0
+    composite: Composite | None = None
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.bands) - set(MAP_BANDS))
+        known = MAP_BANDS if self.task == "segmentation" else (COMPOSITE,)
+        unknown = sorted(set(self.bands) - set(known))
         if unknown or (not self.bands and self.task == "segmentation"):
-            raise InputError(f"bands {unknown or 'none'}: choose from {', '.join(MAP_BANDS)}")
+            raise InputError(f"bands {unknown or 'none'} of a {self.task}: choose from {', '.join(known)}")
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """Rasters that are written, and those that polygons are made of."""
+        """Rasters of `SAID` that are written, and those that polygons are made of."""
         outlined = ("class", "probability") if self.polygons else ()
-        return tuple(name for name in MAP_BANDS if name in self.bands or name in outlined)
+        return tuple(name for name in SAID if name in self.bands or name in outlined)
 
     @property
     def class_dtype(self) -> np.dtype:
@@ -78,7 +85,7 @@ def map_bands(probabilities: np.ndarray, seen: np.ndarray, layout: MapLayout) ->
         layout: Which ones.
 
     Returns:
-        By name of `MAP_BANDS`: (bands, height, width). `class`: codes, `MapLayout.nodata` where there is no prediction;
+        By name of `SAID`: (bands, height, width). `class`: codes, `MapLayout.nodata` where there is no prediction;
         `probability`: of that class; `probabilities`: of all; `entropy`: in units of the logarithm of the number of
         classes, so that 0 is certain and 1 says that all are equally probable. float32 with NaN where there is none.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,11 +82,17 @@ class PaddedBlock:
             {name: array[..., rows, cols] for name, array in self.valid.items()},
         )
 
+    def inner(self, bands: Sequence[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """Pixels and validity of bands without the margin, ([steps,] height, width): views, no copies."""
+        inside = slice(self.overlap, -self.overlap or None)
+        pixels, valid = ({name: of[name][..., inside, inside] for name in bands} for of in (self.pixels, self.valid))
+        return pixels, valid
+
     @cached_property
     def seen(self) -> np.ndarray:
         """Pixels of the block, without its margin, of which there is a valid input; bool (height, width)."""
-        inner = slice(self.overlap, -self.overlap or None)
-        flags = [self.valid[band.name][..., inner, inner] for band in self.layout.inputs]
+        _, valid = self.inner([band.name for band in self.layout.inputs])
+        flags = valid.values()
         return np.logical_or.reduce([flag.any(axis=0) if flag.ndim == 3 else flag for flag in flags])
 
     def seen_of(self, key: TileKey) -> np.ndarray:

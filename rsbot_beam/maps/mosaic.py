@@ -153,11 +153,12 @@ def _source(path: str, band: int, shape: tuple[int, int], style: RasterStyle, of
     height, width = shape
     size = f'xSize="{width}" ySize="{height}"'
     # With its properties said here, a source is opened when its pixels are read, not with the mosaic.
+    kind, masked = ("ComplexSource", "<UseMaskBand>true</UseMaskBand>") if style.is_picture else ("SimpleSource", "")
     return (
-        f'<SimpleSource><SourceFilename relativeToVRT="1">{escape(path)}</SourceFilename><SourceBand>{band}</SourceBand>'
+        f'<{kind}><SourceFilename relativeToVRT="1">{escape(path)}</SourceFilename><SourceBand>{band}</SourceBand>'
         f'<SourceProperties RasterXSize="{width}" RasterYSize="{height}" DataType="{_GDAL_TYPES[style.dtype]}" '
         f'BlockXSize="{BLOCK_SIZE}" BlockYSize="{BLOCK_SIZE}"/>'
-        f'<SrcRect xOff="0" yOff="0" {size}/><DstRect xOff="{offset[1]}" yOff="{offset[0]}" {size}/></SimpleSource>'
+        f'<SrcRect xOff="0" yOff="0" {size}/><DstRect xOff="{offset[1]}" yOff="{offset[0]}" {size}/>{masked}</{kind}>'
     )
 
 
@@ -175,7 +176,7 @@ def _vrt(geobox: GeoBox, style: RasterStyle, sources: Sequence[Sequence[str]], o
             f'<VRTRasterBand dataType="{_GDAL_TYPES[style.dtype]}" band="{index}">',
             f"<Description>{escape(name)}</Description><NoDataValue>{nodata}</NoDataValue>",
             f"<UnitType>{escape(style.unit)}</UnitType>" if style.unit else "",
-            *_legend(style),
+            *_legend(style, name),
             *listed,
             _overview(overview, index),
             "</VRTRasterBand>",
@@ -183,10 +184,10 @@ def _vrt(geobox: GeoBox, style: RasterStyle, sources: Sequence[Sequence[str]], o
     return "\n".join([line for line in lines if line] + ["</VRTDataset>", ""])
 
 
-def _legend(style: RasterStyle) -> list[str]:
+def _legend(style: RasterStyle, band: str) -> list[str]:
     """Class names and colours, by code, as GDAL's VRT has them: one entry for each code up to the largest."""
     if not style.classes:
-        return ["<ColorInterp>Gray</ColorInterp>"]
+        return [f"<ColorInterp>{band.capitalize() if style.is_picture else 'Gray'}</ColorInterp>"]
     named = {item.code: item for item in style.classes}
     codes = range(max(named) + 1)
     names = [f"<Category>{escape(named[c].name) if c in named else ''}</Category>" for c in codes]

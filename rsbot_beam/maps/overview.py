@@ -177,4 +177,8 @@ def _read_small(path: str, style: RasterStyle, shape: tuple[int, int]) -> np.nda
 
 
 def _shrunk(dataset: DatasetReader, style: RasterStyle, shape: tuple[int, int]) -> np.ndarray:
-    return dataset.read(out_shape=(len(style.bands), *shape), resampling=overview_resampling(style))
+    found = dataset.read(out_shape=(len(style.bands), *shape), resampling=overview_resampling(style))
+    if style.is_picture:  # what is black in it is a colour, and what is masked is not
+        there = dataset.dataset_mask(out_shape=shape) > 0
+        return np.where(there, np.maximum(found, 1), np.uint8(0))
+    return found

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rsbot_beam.data.bands import LabelClass
+from rsbot_beam.data.composite import NAME as COMPOSITE
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry import TileBlock
 
@@ -28,6 +29,7 @@ class RasterStyle:
         unit: Unit of the stored number; empty for codes.
         classes: Of a raster of codes, what each stands for; empty for measured quantities.
         description: One line for people.
+        is_picture: Whether the bands are red, green and blue to look at: JPEG, with a mask of what has no data.
     """
 
     name: str
@@ -37,6 +39,7 @@ class RasterStyle:
     unit: str = ""
     classes: tuple[LabelClass, ...] = ()
     description: str = ""
+    is_picture: bool = False
 
     @property
     def is_codes(self) -> bool:
@@ -46,6 +49,11 @@ class RasterStyle:
     def is_nodata(self, pixels: np.ndarray) -> np.ndarray:
         """Which pixels hold no data, as bool of the same shape."""
         return np.isnan(pixels) if math.isnan(self.nodata) else pixels == self.nodata
+
+
+COMPOSITE_STYLE = RasterStyle(
+    COMPOSITE, "uint8", 0.0, ("red", "green", "blue"), "", (), "picture of the model's input, to look at", True
+)
 
 
 def map_styles(classes: Sequence[LabelClass]) -> dict[str, RasterStyle]:
@@ -79,6 +87,7 @@ def map_styles(classes: Sequence[LabelClass]) -> dict[str, RasterStyle]:
             (),
             "entropy of the probabilities over the greatest possible: 0 is sure, 1 knows nothing",
         ),
+        COMPOSITE_STYLE,
     )
     return {style.name: style for style in found}
 

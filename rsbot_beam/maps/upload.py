@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import Any
 
 from rsbot_beam import storage
+from rsbot_beam.data.composite import NAME as COMPOSITE
 from rsbot_beam.errors import DatasetError, InputError
 from rsbot_beam.geometry import TileBlock
 from rsbot_beam.geometry.tile import pixel_grid
@@ -104,11 +105,11 @@ def read_map(folder: str, rasters: Sequence[str] | None = None) -> MapFiles:
 
     Args:
         folder: Of the map, local or `gs://`.
-        rasters: Names of those to take; None takes all.
+        rasters: Names of those to take; None takes all but the picture of the input.
 
     Raises:
         DatasetError: There is no collection, or a file that it names is missing.
-        InputError: The map has no such raster.
+        InputError: The map has no such raster, or none to take.
     """
     try:
         collection = json.loads(storage.read_text(storage.join(folder, COLLECTION)))
@@ -120,7 +121,10 @@ def read_map(folder: str, rasters: Sequence[str] | None = None) -> MapFiles:
     unknown = sorted(set(rasters or ()) - set(assets))
     if unknown:
         raise InputError(f"the map {folder} has no raster {', '.join(unknown)}; it has {', '.join(assets)}")
-    chosen = {name: assets[name] for name in (rasters or assets)}
+    names = rasters or [name for name in assets if name != COMPOSITE]
+    if not names:
+        raise InputError(f"the map {folder} holds objects and no rasters: upload its detections as a table")
+    chosen = {name: assets[name] for name in names}
     items = [link["href"] for link in collection["links"] if link["rel"] == "item"]
     blocks = tuple(sorted(TileBlock.parse(href.rsplit("/", 1)[-1].removesuffix(".json")) for href in items))
     _check_files(folder, blocks, list(chosen))

@@ -31,7 +31,7 @@ class PredictConfig:
         tile_size: Pixels per side of a tile; patches have the overlap in addition.
         overlap: Pixels on each side of a tile that are fetched and predicted with it, or None for what the model needs.
         rule: Which tiles belong to the region: "intersects" or "centre".
-        bands: Which rasters are written of a segmentation, of `data.map_layout.MAP_BANDS`.
+        bands: Which rasters are written, of `data.map_layout.MAP_BANDS`; None: `class` of a segmentation, and `composite`.
         polygons: Names of the classes of a segmentation that become polygons.
         min_pixels: Polygons of fewer pixels are left out.
         geometry: What vector files hold of an object: "box", its outline, or "point", its centre.
@@ -55,7 +55,7 @@ class PredictConfig:
     tile_size: int = 256
     overlap: int | None = None
     rule: str = "intersects"
-    bands: tuple[str, ...] = ("class",)
+    bands: tuple[str, ...] | None = None
     polygons: tuple[str, ...] = ()
     min_pixels: int = 4
     geometry: str = "box"

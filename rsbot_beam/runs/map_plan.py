@@ -12,6 +12,8 @@ from typing import Any
 
 from rsbot_beam import storage
 from rsbot_beam.data.bands import LabelClass, Layout
+from rsbot_beam.data.composite import NAME as COMPOSITE
+from rsbot_beam.data.composite import Composite
 from rsbot_beam.data.manifest import INFORMATION, MAP_FILE, layout_from_dict, layout_to_dict, read_manifest
 from rsbot_beam.data.map_layout import MapLayout
 from rsbot_beam.data.model_file import MODEL_FILE, SAVED_MODEL, require_model_file
@@ -275,11 +277,18 @@ def map_layout(config: PredictConfig, model: Mapping[str, Any], seams: Seams) ->
         InputError: A class is unknown, or rasters or polygons are asked of a detection.
     """
     classes = tuple(LabelClass(**item) for item in model["classes"])
-    if model["task"] == "detection":
-        if config.polygons:
-            raise InputError("--polygons are made of a segmentation; this model detects objects, which become boxes")
-        return MapLayout("detection", classes, seams, (), (), config.least_score)
-    return MapLayout(str(model["task"]), classes, seams, config.bands, _codes(config.polygons, classes))
+    task = str(model["task"])
+    if task == "detection" and config.polygons:
+        raise InputError("--polygons are made of a segmentation; this model detects objects, which become boxes")
+    composite = Composite.of(layout_from_dict(model["layout"]), model.get("bands", ()))
+    usual = (*(("class",) if task == "segmentation" else ()), *((COMPOSITE,) if composite else ()))
+    bands = usual if config.bands is None else config.bands
+    if COMPOSITE in bands and composite is None:
+        raise InputError("the model does not say what values its bands have, which a composite needs: train it again")
+    polygons = _codes(config.polygons, classes)
+    return MapLayout(
+        task, classes, seams, bands, polygons, config.least_score if task == "detection" else 0.0, composite
+    )
 
 
 def _codes(names: Sequence[str], classes: Sequence[LabelClass]) -> tuple[int, ...]:

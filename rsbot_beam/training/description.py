@@ -58,6 +58,7 @@ def describe_model(
         "model": {"name": definition.name, "source": config.model, "parameters": definition.parameters()},
         "recipe": content["recipe"],
         "layout": content["layout"],
+        "bands": content["bands"],
         "classes": _classes(task, content),
         "grid": content["grid"],
         "period": content["period"],

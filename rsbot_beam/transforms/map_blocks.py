@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from rsbot_beam.data.bands import Layout
+from rsbot_beam.data.composite import NAME as COMPOSITE
 from rsbot_beam.data.map_layout import MapLayout, covering_block, map_bands
 from rsbot_beam.data.padded import PaddedBlock, Piece, padded_geobox, pieces
 from rsbot_beam.data.patch import Patch, stack_bands
@@ -27,6 +28,7 @@ from rsbot_beam.maps.styles import RasterStyle
 from rsbot_beam.transforms.shard_requests import answer_bytes
 
 Predict = Callable[[Sequence[Patch]], Iterator[dict[str, np.ndarray]]]
+MakeRasters = Callable[[PaddedBlock, Sequence[TileKey], "MapSettings"], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class PredictedBlock:
         shard: What was asked for.
         block: The smallest block that holds the shard's tiles: the place of the rasters.
         rasters: By name of `map_layout.MAP_BANDS`, (bands, height, width), those that are written or that polygons are made
-            of; empty for a detection.
+            of.
         boxes: Of a detection: for each tile what the model found, its arrays without the filling behind the last box.
         predicted: Tiles.
         empty: Tiles without a valid pixel.
@@ -269,36 +271,54 @@ def predict_block(fetched: FetchedBlock, predict: Predict, settings: MapSettings
         return common
     if settings.map.task == "detection":
         boxes = [found for part, keys in _filled(fetched) for found in _boxes(part, keys, predict)]
-        return replace(common, boxes=tuple(boxes))
-    return replace(common, rasters=_rasters(fetched, block, predict, settings))
+        return replace(common, rasters=_rasters(fetched, block, _pictured, settings), boxes=tuple(boxes))
+    return replace(common, rasters=_rasters(fetched, block, partial(_stitched, predict), settings))
 
 
 def _filled(fetched: FetchedBlock) -> Iterator[tuple[PaddedBlock, tuple[TileKey, ...]]]:
     return zip(fetched.parts, fetched.keys, strict=True)
 
 
-def _rasters(fetched: FetchedBlock, block: TileBlock, predict: Predict, settings: MapSettings) -> dict[str, np.ndarray]:
+def _rasters(
+    fetched: FetchedBlock, block: TileBlock, make: MakeRasters, settings: MapSettings
+) -> dict[str, np.ndarray]:
     """Each part by itself, in the block's rasters."""
     whole: dict[str, np.ndarray] = {}
     for part, keys in _filled(fetched):
-        found = _stitched(part, keys, predict, settings)
+        found = make(part, keys, settings)
         top, left = part.block.row - block.row, part.block.col - block.col
         rows, cols = (slice(start, start + n) for start, n in zip((top, left), part.block.shape, strict=True))
         for name, raster in found.items():
             if name not in whole:
-                nothing = settings.map.nodata if name == "class" else np.nan
+                nothing = {"class": settings.map.nodata, COMPOSITE: 0}.get(name, np.nan)
                 whole[name] = np.full((len(raster), *block.shape), nothing, raster.dtype)
             whole[name][:, rows, cols] = raster
     return whole
 
 
 def _stitched(
-    part: PaddedBlock, keys: Sequence[TileKey], predict: Predict, settings: MapSettings
+    predict: Predict, part: PaddedBlock, keys: Sequence[TileKey], settings: MapSettings
 ) -> dict[str, np.ndarray]:
     stitcher = Stitcher(part.block, settings.map.seams, len(settings.map.classes))
     found = predict([part.patch(key) for key in keys])
     stitcher.add_all((key, outputs["probabilities"]) for key, outputs in zip(keys, found, strict=True))
-    return map_bands(stitcher.result(), _seen_of_tiles(part, keys), settings.map)
+    seen = _seen_of_tiles(part, keys)
+    return {**map_bands(stitcher.result(), seen, settings.map), **_picture(part, seen, settings)}
+
+
+def _pictured(part: PaddedBlock, keys: Sequence[TileKey], settings: MapSettings) -> dict[str, np.ndarray]:
+    """What a detection has of rasters."""
+    return _picture(part, _seen_of_tiles(part, keys), settings)
+
+
+def _picture(part: PaddedBlock, seen: np.ndarray, settings: MapSettings) -> dict[str, np.ndarray]:
+    """The picture of the inputs, (3, height, width), of the pixels that have a prediction."""
+    composite = settings.map.composite
+    if composite is None or COMPOSITE not in settings.map.bands:
+        return {}
+    pixels, valid = part.inner(composite.bands)
+    picture = composite.draw(pixels, valid)
+    return {COMPOSITE: picture if seen.all() else np.where(seen, picture, np.uint8(0))}
 
 
 def _seen_of_tiles(part: PaddedBlock, keys: Sequence[TileKey]) -> np.ndarray:

@@ -8,10 +8,20 @@ import numpy as np
 from matplotlib.colors import to_rgb
 
 from rsbot_beam.data.bands import Layout
+from rsbot_beam.data.composite import TRUE_COLOUR, picture_bands
 from rsbot_beam.data.patch import Patch
 
-# Red, green and blue by the band names of common archives: Sentinel-2, Landsat 8 surface reflectance and TOA, NAIP.
-TRUE_COLOUR = (("B4", "B3", "B2"), ("SR_B4", "SR_B3", "SR_B2"), ("R", "G", "B"))
+__all__ = [
+    "INVALID",
+    "TRUE_COLOUR",
+    "UNNAMED",
+    "label_picture",
+    "picture",
+    "picture_bands",
+    "shown_steps",
+    "stretch_of",
+]
+
 # Near infrared, red and green shown as red, green and blue: plants are red.
 FALSE_COLOUR = (("B8", "B4", "B3"), ("SR_B5", "SR_B4", "SR_B3"), ("N", "R", "G"))
 # Pixels that are not valid are striped in two light greys: no ground is striped so, and no legend has these colours.
@@ -23,12 +33,6 @@ _STRIPES = 16
 UNNAMED = "#ffff00"
 # Every so many-th pixel is enough for percentiles of some patches; a prime, so that it does not follow rows or fields.
 _EVERY = 17
-
-
-def picture_bands(layout: Layout) -> tuple[str, ...]:
-    """The three bands to show as red, green and blue, or one to show in grey."""
-    names = [band.name for band in layout.bands]
-    return next((rgb for rgb in TRUE_COLOUR if set(rgb) <= set(names)), (names[0],))
 
 
 def false_colour_bands(layout: Layout) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rsbot_beam.data.bands import LabelClass
-from rsbot_beam.data.map_layout import MAP_BANDS, MapLayout, covering_block, entropy, map_bands
+from rsbot_beam.data.map_layout import SAID, MapLayout, covering_block, entropy, map_bands
 from rsbot_beam.data.stitching import Seams
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry import TileBlock, TileKey
@@ -29,11 +29,11 @@ def test_classes_are_codes_and_nodata() -> None:
 
 
 def test_all_rasters() -> None:
-    found = map_bands(PROBABILITIES, SEEN, layout(*MAP_BANDS))
+    found = map_bands(PROBABILITIES, SEEN, layout(*SAID))
     assert {name: raster.shape for name, raster in found.items()} == {
         "class": (1, 2, 2), "probability": (1, 2, 2), "probabilities": (3, 2, 2), "entropy": (1, 2, 2),
     }  # fmt: skip
-    for name in MAP_BANDS[1:]:
+    for name in SAID[1:]:
         assert found[name].dtype == np.float32
         assert np.array_equal(np.isnan(found[name]), np.broadcast_to(~SEEN, found[name].shape))
     np.testing.assert_allclose(found["probability"][0][SEEN], [0.5, 1, 1 / 3])

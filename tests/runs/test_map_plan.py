@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from rsbot_beam.data.map_layout import MAP_BANDS
+from rsbot_beam.data.bands import Band, Layout
+from rsbot_beam.data.composite import Composite
+from rsbot_beam.data.manifest import layout_to_dict
+from rsbot_beam.data.map_layout import SAID
 from rsbot_beam.data.period import Period
 from rsbot_beam.errors import InputError
 from rsbot_beam.runs.map_config import PredictConfig
@@ -27,6 +30,7 @@ def model(radius: int | None = 20, multiple: int = 8, overlap: int = 24, **chang
     return {
         "task": "segmentation",
         "classes": CLASSES,
+        "layout": layout_to_dict(Layout((Band("VV", "float32"),))),
         "period": {"start": "2022-04-01", "end": "2022-10-01"},
         "receptive_field": {"radius": radius, "multiple": multiple},
         "overlap": overlap,
@@ -77,10 +81,47 @@ def test_a_detector_has_no_rasters() -> None:
         map_layout(config(polygons=("wheat",)), model(task="detection"), seams)
 
 
+STATISTICS = [{"name": "VV", "statistics": {"quantiles": {"0.02": -20, "0.98": -5}}}]
+
+
+@pytest.mark.parametrize(
+    ("task", "asked", "told", "bands"),
+    [
+        ("segmentation", None, [], ("class",)),
+        ("segmentation", None, STATISTICS, ("class", "composite")),
+        ("segmentation", ("entropy",), STATISTICS, ("entropy",)),
+        ("detection", None, STATISTICS, ("composite",)),
+        ("detection", (), STATISTICS, ()),
+    ],
+)
+def test_a_picture_of_the_input_is_written_where_the_model_knows_its_values(
+    task: str, asked: tuple[str, ...] | None, told: list[dict[str, Any]], bands: tuple[str, ...]
+) -> None:
+    found = map_layout(config(bands=asked), model(task=task, bands=told), seams_of(config(), model()))
+    assert found.bands == bands
+    assert found.composite == (Composite(("VV",), -20.0, -5.0) if told else None)
+
+
+@pytest.mark.parametrize(
+    ("task", "asked", "told", "says"),
+    [
+        ("segmentation", ("class", "composite"), [], "does not say what values"),
+        ("detection", ("class",), STATISTICS, r"bands \['class'\] of a detection: choose from composite"),
+        ("segmentation", ("clas",), STATISTICS, r"bands \['clas'\] of a segmentation: choose from class"),
+        ("segmentation", (), STATISTICS, "bands none of a segmentation"),
+    ],
+)
+def test_rasters_that_cannot_be_written(
+    task: str, asked: tuple[str, ...], told: list[dict[str, Any]], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        map_layout(config(bands=asked), model(task=task, bands=told), seams_of(config(), model()))
+
+
 def test_classes_by_name_become_codes() -> None:
     seams = seams_of(config(), model())
-    found = map_layout(config(polygons=("maize",), bands=MAP_BANDS), model(), seams)
-    assert (found.polygons, found.bands) == ((9,), MAP_BANDS)
+    found = map_layout(config(polygons=("maize",), bands=SAID), model(), seams)
+    assert (found.polygons, found.bands) == ((9,), SAID)
     with pytest.raises(InputError, match=r"no class \['rye'\]: it has wheat, maize"):
         map_layout(config(polygons=("rye", "maize")), model(), seams)
 

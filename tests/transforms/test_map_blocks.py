@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rsbot_beam.data.bands import Band, LabelClass, Layout
-from rsbot_beam.data.map_layout import MAP_BANDS, MapLayout, covering_block
+from rsbot_beam.data.map_layout import SAID, MapLayout, covering_block
 from rsbot_beam.data.padded import PaddedBlock, padded_geobox
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.data.shards import Shard
@@ -36,7 +36,7 @@ SOURCE = PixelSource((FetchBand("a", "float32"),), expression="{}")
 
 
 def settings(overlap: int = 2, block_bytes: int = 10**6, **changes: Any) -> MapSettings:
-    made = MapLayout("segmentation", CLASSES, Seams.of(SIZE, overlap, overlap), MAP_BANDS)
+    made = MapLayout("segmentation", CLASSES, Seams.of(SIZE, overlap, overlap), SAID)
     told: dict[str, Any] = {"layout": LAYOUT, "map": made, **changes}
     return MapSettings(
         Endpoint("http://localhost:1", credentials="none"), SOURCE, told["layout"], told["map"], "/nowhere", "/nowhere",
@@ -231,7 +231,7 @@ def test_networks_leave_no_seams(name: str, parameters: dict[str, str], steps: i
         part = PaddedBlock(block, overlap, layout, pixels, valid)
         keys = tuple(block.tiles())
         what = settings(
-            map=MapLayout("segmentation", CLASSES, Seams.of(block.size, overlap, radius), MAP_BANDS), layout=layout
+            map=MapLayout("segmentation", CLASSES, Seams.of(block.size, overlap, radius), SAID), layout=layout
         )
         found = FetchedBlock(Shard("block", keys), (part,), (keys,))
         return predict_block(found, predict, what).rasters["probabilities"]
