@@ -32,14 +32,23 @@ def encode_geojson(features: MapFeatures, classes: Sequence[LabelClass], period:
     """
     shapes = features.points if geometry == "point" else features.geometries
     lines = [
-        json.dumps(_feature(features, index, name, period, shape), ensure_ascii=False)
+        json.dumps(feature_of(features, index, name, period, shape), ensure_ascii=False)
         for index, (name, shape) in enumerate(zip(class_names(features.codes, classes), shapes, strict=True))
     ]
     bbox = f'"bbox": {json.dumps(_rounded(features.bbox))}, ' if len(features) else ""
     return f'{{"type": "FeatureCollection", {bbox}"features": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
-def _feature(features: MapFeatures, index: int, name: str, period: Period, shape: BaseGeometry) -> dict[str, Any]:
+def feature_of(features: MapFeatures, index: int, name: str, period: Period, shape: BaseGeometry) -> dict[str, Any]:
+    """One feature as GeoJSON.
+
+    Args:
+        features: Any number.
+        index: Which of them.
+        name: Of its class.
+        period: That the imagery is from.
+        shape: What it is drawn as.
+    """
     score = float(features.scores[index])
     properties = {
         "class": name,

@@ -159,7 +159,7 @@ def read_geoparquet(paths: Iterable[str]) -> MapFeatures:
     Raises:
         DatasetError: A file is damaged, or not one of features.
     """
-    return MapFeatures.concat([_none(), *(_features(_read(path)) for path in paths)])
+    return MapFeatures.concat([_none(), *(features_of_table(_read(path)) for path in paths)])
 
 
 def _none() -> MapFeatures:
@@ -168,7 +168,9 @@ def _none() -> MapFeatures:
     return MapFeatures(texts, texts, codes, scores, numbers, numbers, numbers, numbers, numbers, texts)
 
 
-def _features(table: pa.Table) -> MapFeatures:
+def features_of_table(table: pa.Table) -> MapFeatures:
+    """The features of a table that was read from such a file."""
+
     def column(name: str) -> np.ndarray:
         return np.asarray(table.column(name).to_numpy(zero_copy_only=False))
 
