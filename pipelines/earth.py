@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from rsbot_beam.errors import InputError, RsbotError
+from rsbot_beam.listening import listen, url_of
 from rsbot_beam.local_ee.faults import Faults
 from rsbot_beam.local_ee.limits import MAX_CONCURRENT, MAX_QPS
 from rsbot_beam.local_ee.processes import SlowImages
 from rsbot_beam.local_ee.provider import Provider
-from rsbot_beam.local_ee.run import end_with_stdin, listen, serve, url_of
+from rsbot_beam.local_ee.run import end_with_stdin, serve
 from rsbot_beam.local_ee.server import LocalEarthEngine, Settings
 
 RATES = ("429", "500", "503", "reset", "truncate", "hang")

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 MAY_IMPORT = {
     "errors": set(),
     "storage": {"errors"},
+    "listening": {"errors"},
     "geometry": {"errors"},
     "data": {"errors", "storage", "geometry"},
     "earthengine": {"errors", "storage", "geometry", "data"},
@@ -27,7 +28,7 @@ MAY_IMPORT = {
     "maps": {"errors", "storage", "geometry", "data"},
     "views": {"errors", "storage", "geometry", "data"},
     "training": {"errors", "storage", "geometry", "data", "recipes", "learning", "models", "views"},
-    "pages": {"errors", "storage", "geometry", "data", "learning", "maps", "views"},
+    "pages": {"errors", "storage", "listening", "geometry", "data", "learning", "maps", "views"},
     "transforms": {"errors", "storage", "geometry", "data", "earthengine", "learning", "maps", "sampling", "labels"},
     "runs": {
         "errors",
@@ -43,9 +44,9 @@ MAY_IMPORT = {
         "labels",
         "transforms",
     },
-    "local_ee": {"errors", "geometry"},
+    "local_ee": {"errors", "listening", "geometry"},
 }
-MAY_IMPORT["pipelines"] = {*MAY_IMPORT["runs"], "models", "training", "runs", "pages"}
+MAY_IMPORT["pipelines"] = {*MAY_IMPORT["runs"], "listening", "models", "training", "runs", "pages"}
 
 # Who may import a heavy library at all, and who only inside functions: files, or folders ending in "/".
 ROOMS_OF_LIBRARIES = {
@@ -63,7 +64,7 @@ ROOMS_OF_LIBRARIES = {
     "jinja2": ({"rsbot_beam/pages/"}, set()),
     "markupsafe": ({"rsbot_beam/pages/"}, set()),
     "xstatic": ({"rsbot_beam/pages/"}, set()),
-    "rio_tiler": ({"rsbot_beam/pages/"}, set()),
+    "rio_tiler": ({"rsbot_beam/maps/"}, set()),
     "starlette": ({"rsbot_beam/local_ee/", "rsbot_beam/pages/"}, set()),
     "uvicorn": ({"rsbot_beam/local_ee/", "rsbot_beam/pages/"}, set()),
     "google.cloud": (set(), {"rsbot_beam/storage.py"}),

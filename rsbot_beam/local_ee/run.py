@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
-from rsbot_beam.errors import InputError
+from rsbot_beam.listening import listen, url_of
 from rsbot_beam.local_ee.asgi import protocol_class
 from rsbot_beam.local_ee.server import LocalEarthEngine
 
@@ -22,31 +22,6 @@ from rsbot_beam.local_ee.server import LocalEarthEngine
 KEEP_ALIVE = 240
 # Seconds that requests under way get when the server is stopped.
 GRACE = 1
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one.
-
-    Raises:
-        InputError: When the address cannot be listened on.
-    """
-    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-    except (OSError, OverflowError) as error:
-        sock.close()
-        raise InputError(
-            f"Cannot listen on {host}:{port} ({error}): choose another --port, or 0 for a free one."
-        ) from error
-    sock.listen(2048)
-    return sock
-
-
-def url_of(sock: socket.socket) -> str:
-    """The URL of a listening socket."""
-    host, port = sock.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class _Server(uvicorn.Server):

@@ -236,8 +236,8 @@ def _groups_of(path: str, first: int) -> list[_Group]:
 def _bbox_of(group: Any) -> Bbox:  # noqa: ANN401 - pyarrow's row group
     """What a row group's statistics say of its bbox; all of the world where they say nothing."""
     columns = {group.column(i).path_in_schema: group.column(i).statistics for i in range(group.num_columns)}
-    statistics = [columns.get(f"bbox.{side}") for side in _SIDES]
-    if any(s is None or not s.has_min_max for s in statistics):
+    statistics = [s for side in _SIDES if (s := columns.get(f"bbox.{side}")) is not None and s.has_min_max]
+    if len(statistics) < len(_SIDES):
         return WORLD
     low_x, low_y, high_x, high_y = statistics
     return float(low_x.min), float(low_y.min), float(high_x.max), float(high_y.max)

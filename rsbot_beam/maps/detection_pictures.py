@@ -58,11 +58,11 @@ def detection_picture(tiles: MapTiles, feature: dict[str, Any]) -> np.ndarray:
     place = feature["properties"]["lon"], feature["properties"]["lat"]
     shape = shapely.geometry.shape(feature["geometry"])
     for grid in reversed(tiles.grids(raster)):
-        centre = tuple(float(axis[0]) for axis in grid.pixels_at(*(np.array([degrees]) for degrees in place)))
-        if not grid.inside(*(np.array([axis]) for axis in centre))[0]:
+        col, row = grid.pixels_at(*(np.array([degrees]) for degrees in place))
+        if not grid.inside(col, row)[0]:
             continue
         outline = _in_pixels(shape, grid, feature["properties"])
-        found = _drawn(tiles, raster, grid, centre, outline)
+        found = _drawn(tiles, raster, grid, (float(row[0]), float(col[0])), outline)
         if found is not None:
             return found
     raise InputError(f"the raster {raster!r} of the map {tiles.root} has no data at {place[0]}, {place[1]}")
@@ -98,7 +98,7 @@ def _drawn(
 ) -> np.ndarray | None:
     left, top, right, bottom = outline.bounds
     side = max(_LEAST, math.ceil(_AROUND * max(right - left, bottom - top)))
-    first = round(centre[1] - side / 2), round(centre[0] - side / 2)
+    first = round(centre[0] - side / 2), round(centre[1] - side / 2)
     pixels, valid, scale = _ground(tiles, grid, first, side)
     if not valid.any():
         return None

@@ -85,7 +85,7 @@ class MapGrid:
         steps = np.linspace(0, 1, 33)
         cols = np.concatenate([steps, np.ones(33), steps[::-1], np.zeros(33)]) * width
         rows = np.concatenate([np.zeros(33), steps, np.ones(33), steps[::-1]]) * height
-        x, y = self.transform @ (cols, rows)
+        x, y = self.transform.c + cols * self.transform.a, self.transform.f + rows * self.transform.e
         lon, lat = (x, y) if is_geographic(self.crs) else transformer(self.crs, LONLAT).transform(x, y)
         known = np.isfinite(lon) & np.isfinite(lat)
         return np.where(known, np.unwrap(np.where(known, lon, 0.0), period=360), np.nan), np.where(known, lat, np.nan)

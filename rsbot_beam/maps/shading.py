@@ -64,16 +64,20 @@ def shade(raster: str, pixels: np.ndarray, classes: Sequence[LabelClass]) -> np.
     return pixels[:3].astype(np.uint8, copy=False)
 
 
-def picture(colours: np.ndarray, valid: np.ndarray, kind: str = "PNG", **options: int) -> bytes:
-    """A file of a picture, transparent where there is no data.
+def picture(colours: np.ndarray, valid: np.ndarray) -> bytes:
+    """A PNG of a picture, transparent where there is no data.
 
     Args:
         colours: uint8 (3, height, width).
         valid: bool (height, width).
-        kind: PNG or WEBP.
-        options: Of GDAL's driver, such as `ZLEVEL` or `QUALITY`.
     """
     hidden = np.broadcast_to(~valid, colours.shape)
     # What is transparent has one colour, and takes no room in the file.
     shown = np.where(hidden, np.uint8(0), colours)
-    return bytes(ImageData(np.ma.MaskedArray(shown, hidden)).render(img_format=kind, **options))
+    return bytes(ImageData(np.ma.MaskedArray(shown, hidden)).render(img_format="PNG"))
+
+
+@functools.lru_cache(maxsize=4)
+def empty_picture(side: int) -> bytes:
+    """A square PNG in which nothing is seen."""
+    return picture(np.zeros((3, side, side), np.uint8), np.zeros((side, side), bool))

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import DATASET_FILE
+from rsbot_beam.data.map_file import RUN_FILE
 from rsbot_beam.data.model_file import MODEL_FILE
 from rsbot_beam.errors import InputError
 
 DATASET, MODEL, MAP, FOLDER = "dataset", "model", "map", "folder"
 # The file that is written last: a folder without it is not finished.
-_FINISHED = {DATASET_FILE: DATASET, MODEL_FILE: MODEL, "run.json": MAP}
+_FINISHED = {DATASET_FILE: DATASET, MODEL_FILE: MODEL, RUN_FILE: MAP}
 # The file that is written first, what it begins, and the command that finishes it.
 _BEGUN = {
     "export.json": (DATASET, "rsbot export"),

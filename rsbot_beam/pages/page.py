@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from rsbot_beam import __version__
 from rsbot_beam.errors import InputError
 from rsbot_beam.pages.extras import extra
+from rsbot_beam.views.amounts import share_text
 
 _FILES = "rsbot_beam.pages"
 # What JSON may not hold where HTML reads it: `<` begins a tag, the two separators end lines in old JavaScript.
@@ -124,7 +125,7 @@ def _environment() -> Any:  # noqa: ANN401 - Jinja's
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"colour": css_colour, "number": number}
+    environment.filters |= {"colour": css_colour, "number": number, "amount": amount, "share": share}
     return environment
 
 
@@ -195,3 +196,13 @@ def number(value: float | None, digits: int = 3) -> str:
     if isinstance(value, int) or (float(value).is_integer() and abs(value) >= 1000):
         return f"{int(value):,}"
     return f"{value:,.{digits}g}" if abs(value) < 10**digits else f"{value:,.0f}"
+
+
+def amount(value: float) -> str:
+    """An area for people: whole ones with separators, small ones with three digits."""
+    return f"{value:,.0f}" if value >= 1000 or not value else f"{value:.3g}"
+
+
+def share(value: float | None) -> str:
+    """A share as per cent; none as a dash."""
+    return "–" if value is None else share_text(value)

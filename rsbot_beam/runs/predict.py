@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rsbot_beam import storage
 from rsbot_beam.data.manifest import MAP_FILE, claim
+from rsbot_beam.data.map_file import RUN_FILE, read_map_file
 from rsbot_beam.data.receipts import MapTally, ReceiptStore
 from rsbot_beam.errors import InputError
 from rsbot_beam.runs.dead_letters import check_dead_letters
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from rsbot_beam.runs.launch import DescribedJob
 
-RUN_FILE = "run.json"
 LOGGER = logging.getLogger("rsbot_beam")
 
 
@@ -58,7 +58,7 @@ def run_predict(config: PredictConfig, beam_flags: Sequence[str] = ()) -> Predic
     """
     plan = plan_map(config)
     claim(config.output, plan.manifest(), MAP_FILE)
-    found = read_run(config.output)
+    found = read_map_file(config.output)
     if found is not None and not found["tiles"]["dead"] and _is_whole(config.output, found):
         LOGGER.info("%s is complete: nothing to do", config.output)
         return PredictResult(config.output, found, was_complete=True)
@@ -69,22 +69,6 @@ def run_predict(config: PredictConfig, beam_flags: Sequence[str] = ()) -> Predic
         letters = ReceiptStore(config.output).dead_letters()
         check_dead_letters(config.output, result.run["tiles"], letters, config.allow_dead_letters)
     return result
-
-
-def read_run(root: str) -> dict[str, Any] | None:
-    """Content of a finished map's `run.json`, or None where there is none.
-
-    Raises:
-        InputError: It is damaged.
-    """
-    path = storage.join(root, RUN_FILE)
-    try:
-        content: dict[str, Any] = json.loads(storage.read_text(path))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}): remove it and start the same command again") from error
-    return content
 
 
 def _is_whole(root: str, run: dict[str, Any]) -> bool:

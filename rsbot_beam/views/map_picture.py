@@ -11,6 +11,7 @@ from matplotlib.patches import Patch as LegendPatch
 
 from rsbot_beam.data.bands import LabelClass
 from rsbot_beam.geometry.tile import Bounds
+from rsbot_beam.views.amounts import area_text, share_text
 from rsbot_beam.views.colour_vision import PATTERNS, pattern_mask, patterns
 from rsbot_beam.views.map_frame import LONGEST_SIDE, View, draw_coordinates, draw_scale
 from rsbot_beam.views.map_sheet import add_legend, legend_text, map_figure, png_of
@@ -126,21 +127,6 @@ def _amounts(entries: Sequence[_Entry], hectares: Mapping[int, float] | None) ->
     whole = sum(hectares.values())
     areas = [hectares.get(entry.code, 0.0) for entry in entries]
     return [f"{area_text(area)}, {share_text(area / whole if whole else 0.0)}" for area in areas]
-
-
-def share_text(share: float) -> str:
-    """A share as per cent; what is there is not said to be nothing."""
-    if 0 < share < 0.0005:
-        return "< 0.1 %"
-    return f"{100 * share:.1f} %"
-
-
-def area_text(hectares: float) -> str:
-    """An area in hectares or, where that takes too many digits, in thousands or millions of them."""
-    for limit, factor, unit in ((1e6, 1e6, "million ha"), (1e5, 1e3, "thousand ha")):
-        if hectares >= limit:
-            return f"{hectares / factor:,.2f} {unit}" if factor == 1e6 else f"{hectares / factor:,.0f} {unit}"
-    return f"{hectares:,.0f} ha" if hectares >= 10 else f"{hectares:.1f} ha"
 
 
 def _handle(entry: _Entry, amount: str) -> LegendPatch:

@@ -16,10 +16,11 @@ from rsbot_beam.data.bands import LabelClass
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry import read_region
 from rsbot_beam.geometry.crs import transformer
+from rsbot_beam.views.amounts import area_text, share_text
 from rsbot_beam.views.colour_vision import CLEAR, PATTERNS, pattern_mask, patterns, perceived
 from rsbot_beam.views.detections_picture import MOST_POINTS, detections_picture
 from rsbot_beam.views.map_frame import LONGEST_SIDE, View, _crossings, _degrees, _nice, _step, draw_scale
-from rsbot_beam.views.map_picture import area_text, map_picture, share_text
+from rsbot_beam.views.map_picture import map_picture
 from rsbot_beam.views.map_sheet import map_figure
 from rsbot_beam.views.pictures import INVALID
 

@@ -5,13 +5,14 @@
 
   /**
    * Make a map.
-   * view: {bounds: [[south, west], [north, east]], outlines: [[lon, lat, lon, lat ...] ...]}; longitudes may pass 180.
+   * view: {bounds: [[south, west], [north, east]], outlines: [[lon, lat, lon, lat ...] ...], snap: of zooms}; longitudes may
+   * pass 180.
    * Returns {map, add(name, layer, shown), onPick(call)}: `add` puts a layer on the map with a switch of that name;
    * `onPick` calls with a place when it is clicked, or Enter is pressed while it is under the cross.
    */
   function makeMap(id, view) {
     const box = document.getElementById(id);
-    const map = L.map(box, { zoomSnap: 0.25, maxZoom: 22, worldCopyJump: false, attributionControl: true });
+    const map = L.map(box, { zoomSnap: view.snap || 0.25, maxZoom: 22, worldCopyJump: false, attributionControl: true });
     map.attributionControl.setPrefix("Leaflet");
     L.control.scale({ imperial: false }).addTo(map);
     map.fitBounds(view.bounds, { padding: [12, 12], maxZoom: 16 });

@@ -1,0 +1,51 @@
+"""`run.json`: what a map is. Written last; a folder without it is not a finished map."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rsbot_beam import storage
+from rsbot_beam.data.bands import LabelClass
+from rsbot_beam.errors import InputError
+
+RUN_FILE = "run.json"
+
+
+def read_map_file(root: str) -> dict[str, Any] | None:
+    """Content of a finished map's `run.json`, or None where there is none.
+
+    Args:
+        root: The map's folder, local or `gs://`.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    path = storage.join(root, RUN_FILE)
+    try:
+        content: dict[str, Any] = json.loads(storage.read_text(path))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}): remove it and start the same command again") from error
+    return content
+
+
+def require_map_file(root: str) -> dict[str, Any]:
+    """Content of a finished map's `run.json`.
+
+    Raises:
+        InputError: There is no map, or it is half-made.
+    """
+    content = read_map_file(root)
+    if content is not None:
+        return content
+    if storage.exists(storage.join(root, "predict.json")):
+        raise InputError(f"the map {root} is half-made: start the same `rsbot predict` again to finish it")
+    raise InputError(f"there is no map in {root}: it has no {RUN_FILE}; make one with `rsbot predict`")
+
+
+def classes_of_map(content: Mapping[str, Any]) -> tuple[LabelClass, ...]:
+    """The classes of a map, in the order of its probabilities."""
+    return tuple(LabelClass(item["code"], item["name"], item["colour"]) for item in content["classes"])
