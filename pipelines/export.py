@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -58,28 +59,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags, beam_flags = parser().parse(argv or [])
     with ExitStack() as stack:
         start_local_earth(flags, stack)
-        config = ExportConfig(
-            recipe=flags.recipe,
-            settings=settings_of(flags.set),
-            region=flags.region,
-            layer=flags.layer,
-            period=period_of(flags),
-            output=flags.output.rstrip("/"),
-            crs=flags.crs,
-            resolution=flags.resolution,
-            patch_size=flags.patch_size,
-            origin=_origin(flags.origin),
-            rule=flags.tiles,
-            sampling=sampling_settings(flags),
-            shares=SpatialSplit.parse(flags.split, flags.split_block, zoned=False).shares,
-            split_block=flags.split_block,
-            endpoint=Endpoint.from_flags(flags),
-            block_mib=flags.block_mib,
-            steps=tuple(step.strip() for step in flags.steps.split(",") if step.strip()),
-            allow_dead_letters=flags.allow_dead_letters,
-        )
-        print(summary(run_export(config, beam_flags)))
+        print(summary(run_export(config_of(flags), beam_flags)))
     return 0
+
+
+def config_of(flags: argparse.Namespace) -> ExportConfig:
+    """What the flags ask for.
+
+    Raises:
+        InputError: A value cannot be used.
+    """
+    return ExportConfig(
+        recipe=flags.recipe,
+        settings=settings_of(flags.set),
+        region=flags.region,
+        layer=flags.layer,
+        period=period_of(flags),
+        output=flags.output.rstrip("/"),
+        crs=flags.crs,
+        resolution=flags.resolution,
+        patch_size=flags.patch_size,
+        origin=_origin(flags.origin),
+        rule=flags.tiles,
+        sampling=sampling_settings(flags),
+        shares=SpatialSplit.parse(flags.split, flags.split_block, zoned=False).shares,
+        split_block=flags.split_block,
+        endpoint=Endpoint.from_flags(flags),
+        block_mib=flags.block_mib,
+        steps=tuple(step.strip() for step in flags.steps.split(",") if step.strip()),
+        allow_dead_letters=flags.allow_dead_letters,
+    )
 
 
 def _origin(text: str) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
 
@@ -70,32 +71,40 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     with ExitStack() as stack:
         start_local_earth(flags, stack)
-        config = PredictConfig(
-            model=flags.model.rstrip("/"),
-            region=flags.region,
-            layer=flags.layer,
-            year=flags.year,
-            period=Period.parse(flags.period) if flags.period is not None else None,
-            output=flags.output.rstrip("/"),
-            recipe=flags.recipe,
-            crs=flags.crs,
-            resolution=flags.resolution,
-            tile_size=flags.tile_size,
-            overlap=_overlap(flags.overlap),
-            rule=flags.tiles,
-            bands=None if flags.bands is None else _names(flags.bands),
-            polygons=_names(flags.polygons),
-            min_pixels=flags.min_pixels,
-            geometry=flags.geometry,
-            least_score=flags.min_score,
-            batch_size=flags.batch_size,
-            endpoint=Endpoint.from_flags(flags),
-            block_side=flags.block_side,
-            block_mib=flags.block_mib,
-            allow_dead_letters=flags.allow_dead_letters,
-        )
-        print(summary(run_predict(config, beam_flags)))
+        print(summary(run_predict(config_of(flags), beam_flags)))
     return 0
+
+
+def config_of(flags: argparse.Namespace) -> PredictConfig:
+    """What the flags ask for.
+
+    Raises:
+        InputError: A value cannot be used.
+    """
+    return PredictConfig(
+        model=flags.model.rstrip("/"),
+        region=flags.region,
+        layer=flags.layer,
+        year=flags.year,
+        period=Period.parse(flags.period) if flags.period is not None else None,
+        output=flags.output.rstrip("/"),
+        recipe=flags.recipe,
+        crs=flags.crs,
+        resolution=flags.resolution,
+        tile_size=flags.tile_size,
+        overlap=_overlap(flags.overlap),
+        rule=flags.tiles,
+        bands=None if flags.bands is None else _names(flags.bands),
+        polygons=_names(flags.polygons),
+        min_pixels=flags.min_pixels,
+        geometry=flags.geometry,
+        least_score=flags.min_score,
+        batch_size=flags.batch_size,
+        endpoint=Endpoint.from_flags(flags),
+        block_side=flags.block_side,
+        block_mib=flags.block_mib,
+        allow_dead_letters=flags.allow_dead_letters,
+    )
 
 
 def _overlap(text: str) -> int | None:

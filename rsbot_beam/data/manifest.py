@@ -81,6 +81,24 @@ def claim(root: str, manifest: Mapping[str, Any], file: str = FILE) -> None:
         except OSError as error:
             raise _unusable(root, error) from error
         found = read_manifest(root, file)
+    _check_same(root, found, plain, file)
+
+
+def is_claimed(root: str, manifest: Mapping[str, Any], file: str = FILE) -> bool:
+    """Whether a folder is this run's already; nothing is written.
+
+    Raises:
+        DatasetError: It belongs to another run, or to something else; says what differs.
+    """
+    found = read_manifest(root, file)
+    if found is None:
+        _check_unowned(root, file)
+        return False
+    _check_same(root, found, json.loads(json.dumps(manifest)), file)
+    return True
+
+
+def _check_same(root: str, found: object, plain: object, file: str) -> None:
     differences = list(_differences(found, plain))
     if differences:
         listed = "".join(f"\n  {name}: there {old}, now {new}" for name, old, new in differences)

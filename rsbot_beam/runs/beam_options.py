@@ -36,14 +36,27 @@ def pipeline_options(flags: Sequence[str], max_requests: int) -> PipelineOptions
         InputError: A flag's value is not what Beam takes; the package cannot be sent to Dataflow's workers, or they
             cannot be counted.
     """
-    options = _parse(flags)
-    standard = options.view_as(StandardOptions)
-    standard.runner = standard.runner or LOCAL_RUNNER
+    options = read_options(flags)
     setup = options.view_as(SetupOptions)
     # Beam would pickle all globals of the main program, whatever is in them, and send them to the workers.
     setup.save_main_session = bool(setup.save_main_session)
     if is_dataflow(options):
         set_defaults(options, max_requests)
+    return options
+
+
+def read_options(flags: Sequence[str]) -> PipelineOptions:
+    """Beam's options as they are given, with our default of the runner alone.
+
+    Args:
+        flags: Flags that are not ours.
+
+    Raises:
+        InputError: A flag's value is not what Beam takes.
+    """
+    options = _parse(flags)
+    standard = options.view_as(StandardOptions)
+    standard.runner = standard.runner or LOCAL_RUNNER
     return options
 
 

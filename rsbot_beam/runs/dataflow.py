@@ -53,6 +53,22 @@ def set_defaults(options: PipelineOptions, max_requests: int) -> None:
     """
     setup, worker = options.view_as(SetupOptions), options.view_as(WorkerOptions)
     _check_temp_location(options.view_as(GoogleCloudOptions).temp_location)
+    set_machines(options, max_requests)
+    if not (setup.setup_file or setup.extra_packages or worker.sdk_container_image):
+        setup.extra_packages = [build_package()]
+
+
+def set_machines(options: PipelineOptions, max_requests: int) -> None:
+    """Fill in what the user left open of machines, and how many of them.
+
+    Args:
+        options: Changed in place.
+        max_requests: Requests in flight of the whole job: every process needs one.
+
+    Raises:
+        InputError: There are more processes than requests, or the machine type does not tell its vCPUs.
+    """
+    worker = options.view_as(WorkerOptions)
     worker.machine_type = worker.machine_type or MACHINE
     worker.disk_size_gb = worker.disk_size_gb or DISK
     worker.autoscaling_algorithm = worker.autoscaling_algorithm or "THROUGHPUT_BASED"
@@ -65,8 +81,6 @@ def set_defaults(options: PipelineOptions, max_requests: int) -> None:
             f"which cannot share {max_requests} requests in flight: use fewer (--max_num_workers) or smaller machines, one "
             f"process for each (--experiments={_ONE_PROCESS}), or raise --max_requests if your project's quota allows"
         )
-    if not (setup.setup_file or setup.extra_packages or worker.sdk_container_image):
-        setup.extra_packages = [build_package()]
 
 
 def _check_temp_location(location: str | None) -> None:

@@ -14,6 +14,7 @@ from rsbot_beam.runs.beam_options import is_local, is_one_process, worker_proces
 from rsbot_beam.runs.dataflow import is_dataflow, is_only_described, processes_per_machine, with_requirements
 from rsbot_beam.runs.launch import progress, run_pipeline
 from rsbot_beam.runs.map_plan import MapPlan
+from rsbot_beam.runs.map_settings import map_settings
 from rsbot_beam.transforms.enumerate import EnumerateShards
 from rsbot_beam.transforms.map_blocks import MapSettings
 from rsbot_beam.transforms.predict import PredictBlocks, WriteMapTotals, read_map_totals
@@ -62,33 +63,16 @@ def build_predict(pipeline: beam.Pipeline, plan: MapPlan, options: PipelineOptio
     (
         pipeline
         | "Enumerate" >> EnumerateShards(plan.cover, plan.side)
-        | "Predict" >> PredictBlocks(map_settings(plan, options))
+        | "Predict" >> PredictBlocks(_map_settings(plan, options))
         | "Totals" >> WriteMapTotals(totals)
     )
 
 
-def map_settings(plan: MapPlan, options: PipelineOptions) -> MapSettings:
-    """What workers are sent."""
-    root = plan.config.output
-    receipts = storage.list_files(storage.join(root, FOLDER), ".json")
-    return MapSettings(
-        endpoint=plan.config.endpoint.share(worker_processes(options)),
-        source=plan.source,
-        layout=plan.layout,
-        map=plan.map,
-        root=root,
-        model=plan.saved_model,
-        styles=plan.styles,
-        period=str(plan.period),
-        collection=plan.name,
-        tags={"model": plan.model["model"]["name"], "recipe": plan.recipe.name, "period": str(plan.period)},
-        block_bytes=int(plan.config.block_mib * 2**20),
-        receive_bytes=plan.receive_bytes,
-        batch_size=plan.config.batch_size,
-        threads=_threads(options),
-        # A template may be started many times, and finds what the times before have written.
-        resume=is_only_described(options) or next(receipts, None) is not None,
-    )
+def _map_settings(plan: MapPlan, options: PipelineOptions) -> MapSettings:
+    receipts = storage.list_files(storage.join(plan.config.output, FOLDER), ".json")
+    # A template may be started many times, and finds what the times before have written.
+    resume = is_only_described(options) or next(receipts, None) is not None
+    return map_settings(plan, worker_processes(options), _threads(options), resume)
 
 
 def _threads(options: PipelineOptions) -> int:

@@ -51,16 +51,9 @@ def _all_accounted_for(tally: Tally, asked: int) -> Tally:
 
 def build_fetch(pipeline: beam.Pipeline, plan: ExportPlan, options: PipelineOptions, totals: str) -> None:
     """Add the fetch to a pipeline: enumerate, fetch and write fused, count."""
-    settings = FetchSettings(
-        endpoint=plan.config.endpoint.share(worker_processes(options)),
-        source=plan.source,
-        layout=plan.layout,
-        root=plan.config.output,
-        block_bytes=block_bytes(plan.config),
-        # A template may be started many times, and finds what the times before have stored.
-        resume=is_only_described(options) or bool(plan.store.files()),
-        labeller=plan.labeller,
-    )
+    # A template may be started many times, and finds what the times before have stored.
+    resume = is_only_described(options) or bool(plan.store.files())
+    settings = fetch_settings(plan, worker_processes(options), resume)
     if plan.is_sampled:
         path = samples_path(plan)
         enumerate_shards: beam.PTransform = EnumerateSamples(path, len(sampled_shards(path)))
@@ -72,6 +65,25 @@ def build_fetch(pipeline: beam.Pipeline, plan: ExportPlan, options: PipelineOpti
         | "Fetch" >> FetchPatches(settings)
         | "Write" >> WriteRawShards(plan.store, plan.split)
         | "Totals" >> WriteTotals(totals)
+    )
+
+
+def fetch_settings(plan: ExportPlan, processes: int, resume: bool) -> FetchSettings:
+    """What workers are sent.
+
+    Args:
+        plan: The export.
+        processes: That share the quota.
+        resume: Whether there may be shards of an earlier run.
+    """
+    return FetchSettings(
+        endpoint=plan.config.endpoint.share(processes),
+        source=plan.source,
+        layout=plan.layout,
+        root=plan.config.output,
+        block_bytes=block_bytes(plan.config),
+        resume=resume,
+        labeller=plan.labeller,
     )
 
 
