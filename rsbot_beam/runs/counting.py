@@ -140,6 +140,8 @@ class GridShards:
         rows, cols = mask.shape[0] // side, mask.shape[1] // side
         tiles = mask.reshape(rows, side, cols, side).swapaxes(1, 2).reshape(rows * cols, side * side)
         met = np.flatnonzero(tiles.any(axis=1))
+        if not len(met):
+            return
         packed = np.packbits(tiles[met], axis=1)
         _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
         order = np.argsort(which.ravel(), kind="stable")
