@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,15 +12,14 @@ from rsbot_beam.data.dataset_file import require_dataset_file
 from rsbot_beam.data.manifest import layout_from_dict
 from rsbot_beam.data.raw_store import RawStore
 from rsbot_beam.data.splits import SPLITS
-from rsbot_beam.pages.dataset_sample import Sample, read_sample
+from rsbot_beam.geometry.crs import crs_object
+from rsbot_beam.pages.dataset_classes import class_rows, dead_letter_rows
+from rsbot_beam.pages.dataset_histograms import Values, histograms, legend_of, transformed_values
+from rsbot_beam.pages.dataset_map import map_of_tiles
+from rsbot_beam.pages.dataset_sample import read_sample
 from rsbot_beam.pages.dataset_sheet import sheet_cells
-from rsbot_beam.pages.dataset_tiles import GROUPS, Tiles, read_tiles, split_of_dataset
-from rsbot_beam.pages.footprints import pack_footprints
-from rsbot_beam.pages.outlines import outlines_near
+from rsbot_beam.pages.dataset_tiles import read_tiles, split_of_dataset
 from rsbot_beam.pages.page import PageOptions, render
-
-# Tiles on the map: 27 bytes each in the page. Of more, every so many-th one is drawn.
-MOST_FOOTPRINTS = 200_000
 
 
 def page(path: str, options: PageOptions) -> str:
@@ -40,7 +38,11 @@ def page(path: str, options: PageOptions) -> str:
     store, split = RawStore(path, layout), split_of_dataset(content)
     tiles = read_tiles(store, split)
     sample = read_sample(store, tiles, split)
-    footprints, notes = _footprints(tiles, sample)
+    splits = [name for name in SPLITS if content["splits"][name]["examples"]]
+    names = step_names(content, layout)
+    after, why = transformed_values(path, layout, splits) if options.examples else (Values(), "they were not asked for")
+    footprints, notes = map_of_tiles(tiles, sample.classes_of_tiles)
+    cells = sheet_cells(sample.sheet.chosen(), names)
     return render(
         "dataset.html.j2",
         f"Dataset {storage.name_of(path)}",
@@ -48,17 +50,23 @@ def page(path: str, options: PageOptions) -> str:
         scripts=("dataset.js",),
         with_map=True,
         options=options,
-        sections=[("tiles", "Tiles"), ("patches", "Patches")],
         dataset=content,
         path=path,
         facts=facts(content),
-        splits=[name for name in SPLITS if content["splits"][name]["examples"]],
-        groups=[name for name, count in Counter(GROUPS[g] for g in tiles.groups).items() if count],
+        splits=splits,
         tiles=content["tiles"],
         notes=notes,
-        classes=[(str(item["code"]), item["name"]) for item in content["classes"]],
-        cells=sheet_cells(sample.sheet.chosen(), step_names(content, layout)),
+        balance=class_rows(content, splits),
+        shortfalls=(content.get("sampling") or {}).get("shortfalls") or [],
+        cells=cells,
+        classes=classes_shown(content, cells),
         sample=sample,
+        histograms=histograms(layout, sample.values, after),
+        why_no_examples=why,
+        splits_legend=legend_of(splits),
+        series=sample.series.charts(names),
+        variables=sample.series.variables() if layout.steps else [],
+        dead=dead_letter_rows(store, content["tiles"]["dead"]),
     )
 
 
@@ -68,60 +76,41 @@ def facts(content: dict[str, Any]) -> list[tuple[str, str]]:
     last = datetime.date.fromisoformat(period["end"]) - datetime.timedelta(days=1)
     steps = f", {layout['steps']} steps" if layout["steps"] else ""
     bands = ", ".join(band["name"] for band in (*layout["bands"], *layout["static"]))
+    pixel = f"{grid['resolution']:g} {unit_of(grid['crs'])}"
     found = [
         ("Recipe", f"{content['recipe']['name']}: {content['recipe']['description']}"),
         ("Period", f"{period['start']} to {last}{steps}"),
-        ("Grid", f"{grid['patch_size']} × {grid['patch_size']} pixels of {grid['resolution']:g} in {grid['crs']}"),
+        ("Grid", f"{grid['patch_size']} × {grid['patch_size']} pixels of {pixel} in {grid['crs']}"),
         ("Region", f"{content['region']['source']}, {content['region']['area_m2'] / 1e6:,.0f} km²"),
         ("Bands", bands),
     ]
     if content.get("sampling"):
-        found.append(("Sampling", _sampling(content["sampling"])))
+        found.append(("Sampling", _sampling(content)))
     return found
 
 
-def _sampling(sampling: dict[str, Any]) -> str:
-    kinds = ", ".join(f"{name} {count}" for name, count in (sampling.get("kinds") or {}).items())
-    return f"{sampling['mode']}{': ' + kinds if kinds else ''}"
+def unit_of(crs: str) -> str:
+    """In what a CRS counts, as it stands behind a number; `utm` is a grid of many."""
+    if crs == "utm":
+        return "m"
+    unit = crs_object(crs).axis_info[0].unit_name
+    return {"metre": "m", "degree": "°"}.get(unit, unit)
+
+
+def _sampling(content: dict[str, Any]) -> str:
+    names = {f"class {item['code']}": item["name"] for item in content["classes"]}
+    sampling = content["sampling"]
+    kinds = ", ".join(f"{names.get(kind, kind)} {count}" for kind, count in (sampling.get("kinds") or {}).items())
+    return f"{sampling['mode']}{'; tiles drawn for ' + kinds if kinds else ''}"
 
 
 def step_names(content: dict[str, Any], layout: Layout) -> list[str]:
-    """What the steps of a time series are called."""
+    """What the steps of a time series are called; numbers where the dataset does not say."""
     names = [str(name) for name in content.get("step_names") or ()]
-    return names if len(names) == layout.steps else [f"step {n + 1} of {layout.steps}" for n in range(layout.steps)]
+    return names if len(names) == layout.steps else [f"step {n + 1}" for n in range(layout.steps)]
 
 
-def _footprints(tiles: Tiles, sample: Sample) -> tuple[dict[str, Any], list[str]]:
-    """The data of the map, and what has to be said of it."""
-    every = -(-len(tiles.keys) // MOST_FOOTPRINTS)
-    keys, groups = tiles.keys[::every], tiles.groups[::every]
-    found = pack_footprints(keys, groups)
-    notes = [f"Only every {every}th of {len(tiles.keys):,} tiles is drawn."] if every > 1 else []
-    if found.beyond:
-        notes.append(
-            f"{found.beyond:,} tiles lie around a pole or beyond 85.05° of latitude, where this map (Web Mercator) ends, "
-            "and are not drawn."
-        )
-    names, numbers = _key_parts([keys[i] for i in found.shown])
-    return {
-        **found.packed,
-        "styles": list(GROUPS),
-        "view": {"bounds": found.bounds, "outlines": outlines_near(found.bounds)},
-        "key_names": names,
-        "key_numbers": numbers,
-        "classes": {
-            str(place): text
-            for place, index in enumerate(found.shown.tolist())
-            if (text := sample.classes_of_tiles.get(str(keys[index])))
-        },
-    }, notes
-
-
-def _key_parts(keys: Sequence[Any]) -> tuple[list[str], list[int]]:
-    """Texts of keys with their row and column cut out, each text once, and for each key its text, row and column."""
-    texts: dict[str, int] = {}
-    numbers = []
-    for key in keys:
-        text = str(key).replace(f"_r{key.row}_c{key.col}", "_r{row}_c{col}", 1)
-        numbers += [texts.setdefault(text, len(texts)), key.row, key.col]
-    return list(texts), numbers
+def classes_shown(content: dict[str, Any], cells: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Codes and names of the classes that the shown patches hold."""
+    present = {code for cell in cells for code in cell["codes"].split("\u001f")}
+    return [(str(item["code"]), item["name"]) for item in content["classes"] if str(item["code"]) in present]

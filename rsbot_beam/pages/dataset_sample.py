@@ -9,6 +9,8 @@ from rsbot_beam import storage
 from rsbot_beam.data.bands import Layout
 from rsbot_beam.data.raw_store import RawStore
 from rsbot_beam.data.splits import SPLITS, SpatialSplit
+from rsbot_beam.pages.dataset_histograms import Values
+from rsbot_beam.pages.dataset_series import Series
 from rsbot_beam.pages.dataset_sheet import Sheet
 from rsbot_beam.pages.dataset_tiles import Tiles
 
@@ -22,12 +24,16 @@ class Sample:
 
     Attributes:
         sheet: The patches to show.
+        values: Values of their bands.
+        series: Pixels over time.
         classes_of_tiles: What the patches that were read hold, in words, by the text of the tile's key.
         patches: How many were read.
         shards: From how many shards.
     """
 
     sheet: Sheet
+    values: Values
+    series: Series
     classes_of_tiles: dict[str, str]
     patches: int
     shards: int
@@ -46,14 +52,18 @@ def read_sample(store: RawStore, tiles: Tiles, split: SpatialSplit) -> Sample:
     """
     present = sorted({group for group in tiles.groups if group < len(SPLITS)})
     sheet = Sheet(store.layout, [SPLITS[group] for group in present])
+    values, series = Values(), Series(store.layout)
     classes: dict[str, str] = {}
     files = choose_files(tiles)
     for file in files:
         for patch in store.patches(file.path):
-            found = sheet.add(split.split_of(patch.key, patch.group), patch)
+            name = split.split_of(patch.key, patch.group)
+            found = sheet.add(name, patch)
+            values.add_patch(name, patch)
+            series.add(patch)
             if found:
                 classes[str(patch.key)] = classes_text(store.layout, found)
-    return Sample(sheet, classes, sheet.seen, len(files))
+    return Sample(sheet, values, series, classes, sheet.seen, len(files))
 
 
 def classes_text(layout: Layout, found: dict[int, float]) -> str:

@@ -169,11 +169,12 @@ def _amount(patch: Patch, share: float) -> str:
     return f"{share:.0f}" if patch.objects is not None else f"{share:.0%}"
 
 
-def _picture(name: str, note: str, image: np.ndarray, exact: bool = False) -> dict[str, str]:
+def _picture(name: str, note: str, image: np.ndarray, exact: bool = False) -> dict[str, Any]:
     small = image if exact else shrunk(image, 2 * _SIDE)
     return {
         "name": name,
         "note": note,
+        "exact": exact,
         "uri": data_uri(encode_picture(small, exact=exact, least_side=_SIDE if exact else 0), "webp"),
     }
 

@@ -35,9 +35,12 @@
     world.add(style.name + " (" + count.toLocaleString("en") + ")", new Group(style), true, mark);
   }
 
+  const keyOfTile = rsbot.numbers(packed.key_of, Uint16Array);
+  const places = rsbot.numbers(packed.key_places, Int32Array);
+
   function keyOf(index) {
-    const [name, row, column] = packed.key_numbers.slice(3 * index, 3 * index + 3);
-    return packed.key_names[name].replace("{row}", row).replace("{col}", column);
+    const name = packed.key_names[keyOfTile[index]];
+    return name.replace("{row}", places[2 * index]).replace("{col}", places[2 * index + 1]);
   }
 
   function description(index) {
