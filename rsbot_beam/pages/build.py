@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rsbot_beam import storage
+from rsbot_beam.errors import InputError
 from rsbot_beam.pages.kinds import FOLDER, Found, found_in, kind_of
 from rsbot_beam.pages.page import PageOptions
 
@@ -17,6 +20,7 @@ _MAKERS = {
     "map": "rsbot_beam.pages.map_page",
     FOLDER: "rsbot_beam.pages.folder_page",
 }
+LOGGER = logging.getLogger("rsbot_beam")
 
 
 @dataclass(frozen=True)
@@ -41,17 +45,26 @@ class View:
         return cls(root, kind, tuple(found_in(root)) if kind == FOLDER else ())
 
 
-def make_page(path: str, kind: str, options: PageOptions) -> str:
+def make_page(path: str, kind: str, options: PageOptions, broken: Mapping[str, str] | None = None) -> str:
     """The page of a dataset, model, map or folder as HTML.
+
+    Args:
+        path: What to show, local or `gs://`.
+        kind: What it is, as `kind_of` tells.
+        options: How pages are made.
+        broken: For a folder: why some of its parts have no page, by name.
 
     Raises:
         InputError: It is damaged, or what pages need is not installed.
     """
-    return str(importlib.import_module(_MAKERS[kind]).page(path, options))
+    maker = importlib.import_module(_MAKERS[kind]).page
+    return str(maker(path, options, broken) if kind == FOLDER else maker(path, options))
 
 
 def write_pages(view: View, options: PageOptions, output: str | None = None) -> list[str]:
     """Write the page of a path, and for a folder those of all that it holds.
+
+    What is half-written or damaged in a folder has no page; that of the folder says why.
 
     Args:
         view: What to show.
@@ -62,12 +75,20 @@ def write_pages(view: View, options: PageOptions, output: str | None = None) -> 
         The files, that of the path itself first.
 
     Raises:
-        InputError: Something is damaged, or what pages need is not installed.
+        InputError: The path itself is damaged, or what pages need is not installed.
     """
-    parts = [part for part in view.parts if not part.unfinished]
     files = [output or storage.join(view.path, PAGE_FILE)]
-    for part in parts:
+    broken: dict[str, str] = {}
+    for part in view.parts:
+        if part.unfinished:
+            continue
+        try:
+            text = make_page(part.path, part.kind, options)
+        except InputError as error:
+            broken[part.name] = str(error)
+            LOGGER.warning("no page of %s: %s", part.path, error)
+            continue
         files.append(storage.join(part.path, PAGE_FILE))
-        storage.write_bytes(files[-1], make_page(part.path, part.kind, options))
-    storage.write_bytes(files[0], make_page(view.path, view.kind, options))
+        storage.write_bytes(files[-1], text)
+    storage.write_bytes(files[0], make_page(view.path, view.kind, options, broken))
     return files

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from rsbot_beam.pages.dataset_map import map_of_tiles
 from rsbot_beam.pages.dataset_sample import read_sample
 from rsbot_beam.pages.dataset_sheet import sheet_cells
 from rsbot_beam.pages.dataset_tiles import read_tiles, split_of_dataset
-from rsbot_beam.pages.page import PageOptions, render
+from rsbot_beam.pages.page import PageOptions, period_text, render
 
 
 def page(path: str, options: PageOptions) -> str:
@@ -72,14 +71,13 @@ def page(path: str, options: PageOptions) -> str:
 
 def facts(content: dict[str, Any]) -> list[tuple[str, str]]:
     """The headline of a dataset."""
-    grid, period, layout = content["grid"], content["period"], content["layout"]
-    last = datetime.date.fromisoformat(period["end"]) - datetime.timedelta(days=1)
+    grid, layout = content["grid"], content["layout"]
     steps = f", {layout['steps']} steps" if layout["steps"] else ""
     bands = ", ".join(band["name"] for band in (*layout["bands"], *layout["static"]))
     pixel = f"{grid['resolution']:g} {unit_of(grid['crs'])}"
     found = [
         ("Recipe", f"{content['recipe']['name']}: {content['recipe']['description']}"),
-        ("Period", f"{period['start']} to {last}{steps}"),
+        ("Period", period_text(content["period"]) + steps),
         ("Grid", f"{grid['patch_size']} × {grid['patch_size']} pixels of {pixel} in {grid['crs']}"),
         ("Region", f"{content['region']['source']}, {content['region']['area_m2'] / 1e6:,.0f} km²"),
         ("Bands", bands),

@@ -140,9 +140,9 @@ def _cell(
     step = clearest_step(patch)
     when = names[step] if patch.layout.steps else ""
     colours = "true colour" if len(plain) == 3 else next(iter(plain))
-    pictures = [_picture(colours, when, picture(patch, plain, step))]
+    pictures = [_picture(colours, when, picture(patch, plain, step), imagery=True)]
     if false:
-        pictures.append(_picture("false colour", when, picture(patch, false, step)))
+        pictures.append(_picture("false colour", when, picture(patch, false, step), imagery=True))
     if patch.layout.label:
         pictures.append(_picture("label", "", label_picture(patch), exact=True))
     pictures.append(_picture("valid", f"{valid_share(patch).mean():.0%}", _valid_picture(patch)))
@@ -169,12 +169,13 @@ def _amount(patch: Patch, share: float) -> str:
     return f"{share:.0f}" if patch.objects is not None else f"{share:.0%}"
 
 
-def _picture(name: str, note: str, image: np.ndarray, exact: bool = False) -> dict[str, Any]:
+def _picture(name: str, note: str, image: np.ndarray, *, exact: bool = False, imagery: bool = False) -> dict[str, Any]:
     small = image if exact else shrunk(image, 2 * _SIDE)
     return {
         "name": name,
         "note": note,
         "exact": exact,
+        "imagery": imagery,
         "uri": data_uri(encode_picture(small, exact=exact, least_side=_SIDE if exact else 0), "webp"),
     }
 

@@ -7,6 +7,7 @@ element. A Content-Security-Policy names the scripts of the page by their hashes
 from __future__ import annotations
 
 import base64
+import datetime
 import functools
 import hashlib
 import json
@@ -126,6 +127,7 @@ def _environment() -> Any:  # noqa: ANN401 - Jinja's
         undefined=jinja2.StrictUndefined,
     )
     environment.filters |= {"colour": css_colour, "number": number, "amount": amount, "share": share}
+    environment.filters |= {"score": score, "period": period_text}
     return environment
 
 
@@ -206,3 +208,14 @@ def amount(value: float) -> str:
 def share(value: float | None) -> str:
     """A share as per cent; none as a dash."""
     return "–" if value is None else share_text(value)
+
+
+def score(value: float | None) -> str:
+    """A score between 0 and 1 with three digits; a dash where there is none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def period_text(period: Mapping[str, str]) -> str:
+    """The first and the last day of a period; its `end` is the day after."""
+    last = datetime.date.fromisoformat(period["end"]) - datetime.timedelta(days=1)
+    return f"{period['start']} to {last}"

@@ -41,3 +41,18 @@ def shrunk(image: np.ndarray, side: int) -> np.ndarray:
     height, width = (length // times * times for length in image.shape[:2])
     parts = image[:height, :width].reshape(height // times, times, width // times, times, -1)
     return np.asarray(parts.mean(axis=(1, 3)))
+
+
+def reencoded(png: bytes, most_side: int = 0) -> bytes:
+    """A picture file as WebP: drawings with texts stay sharp, at a fraction of the bytes.
+
+    Args:
+        png: The file, of any format.
+        most_side: Larger pictures are shrunk to this many pixels along their longer side; 0: none is.
+    """
+    image = Image.open(io.BytesIO(png)).convert("RGB")
+    if most_side:
+        image.thumbnail((most_side, most_side))
+    buffer = io.BytesIO()
+    image.save(buffer, "webp", quality=88, method=4)
+    return buffer.getvalue()

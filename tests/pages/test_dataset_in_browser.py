@@ -52,7 +52,7 @@ def test_a_class_called_like_a_script_stays_text(view: Path, open_page: OpenPage
 
 def test_patches_are_filtered_by_mouse_and_keyboard(view: Path, open_page: OpenPage) -> None:
     page = open_page(view.as_uri())
-    cells, shown = page.locator(".cell"), page.locator(".cell:visible")
+    cells, shown = page.locator(".sheet > .cell"), page.locator(".sheet > .cell:visible")
     everything = cells.count()
     assert shown.count() == everything
     page.get_by_label("Split", exact=True).select_option("test")

@@ -1,0 +1,110 @@
+"""The page of a model."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rsbot_beam import storage
+from rsbot_beam.data.model_file import require_model_file
+from rsbot_beam.errors import InputError
+from rsbot_beam.pages.charts import Chart, Line, line_chart
+from rsbot_beam.pages.dataset_page import unit_of
+from rsbot_beam.pages.model_evaluations import find_evaluations, read_evaluation
+from rsbot_beam.pages.page import PageOptions, number, period_text, render
+
+HISTORY = "history.json"
+_VALIDATION = "val_"
+
+
+def page(path: str, options: PageOptions) -> str:
+    """The page of a model as HTML.
+
+    Args:
+        path: Its folder, local or `gs://`.
+        options: How pages are made.
+
+    Raises:
+        InputError: Its training has not ended, a file is damaged, or the extra `views` is not installed.
+    """
+    model = require_model_file(path)
+    colours = {item["name"]: item["colour"] for item in model["classes"]}
+    folders, more = find_evaluations(path)
+    return render(
+        "model.html.j2",
+        f"Model {storage.name_of(path)}",
+        options=options,
+        path=path,
+        model=model,
+        facts=facts(model),
+        charts_of_training=training_charts(read_history(path)),
+        best_epoch=model["training"]["best_epoch"],
+        evaluations=[read_evaluation(folder, colours) for folder in folders],
+        more_evaluations=more,
+        evaluate_command=shlex.join(
+            ["rsbot", "evaluate", "--model", path, "--dataset", model["training"]["dataset"]["path"], "--split", "test"]
+        ),
+    )
+
+
+def facts(model: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The headline of a model."""
+    training, grid, layout = model["training"], model["grid"], model["layout"]
+    dataset = training["dataset"]
+    parameters = ", ".join(f"{name} {value}" for name, value in model["model"]["parameters"].items())
+    steps = f", {layout['steps']} steps" if layout["steps"] else ""
+    bands = ", ".join(band["name"] for band in (*layout["bands"], *layout["static"]))
+    examples = ", ".join(f"{split} {number(part['examples'])}" for split, part in dataset["splits"].items())
+    return [
+        ("Network", f"{model['model']['name']} ({model['task']}){': ' + parameters if parameters else ''}"),
+        ("Recipe", f"{model['recipe']['name']}: {model['recipe']['description']}"),
+        ("Bands", bands + steps),
+        ("Pixels", f"{grid['resolution']:g} {unit_of(grid['crs'])}; trained on patches of {grid['patch_size']}"),
+        ("How far it looks", _reach(model)),
+        ("Trained on", f"{dataset['path']}: {examples}"),
+        ("Region and period", f"{dataset['region']['source']}, {period_text(model['period'])}"),
+        ("Training", f"{training['epochs_done']} epochs, the best was {training['best_epoch']}"),
+        ("Scores of the best epoch", ", ".join(f"{name} {number(value)}" for name, value in model["scores"].items())),
+        ("Made with", ", ".join(f"{name} {version}" for name, version in model["versions"].items())),
+    ]
+
+
+def _reach(model: Mapping[str, Any]) -> str:
+    radius = model["receptive_field"]["radius"]
+    sees = "the whole patch" if radius is None else f"{radius} pixels to each side"
+    return f"{sees}; neighbouring tiles need an overlap of {model['overlap']} pixels to agree"
+
+
+def read_history(path: str) -> dict[str, list[float]]:
+    """Losses and metrics by epoch; none where the file is gone.
+
+    Raises:
+        InputError: The file is damaged.
+    """
+    file = storage.join(path, HISTORY)
+    try:
+        content = json.loads(storage.read_text(file))
+        return {str(name): [float(value) for value in values] for name, values in content.items()}
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{file} is damaged ({error}): remove it") from error
+
+
+def training_charts(history: Mapping[str, Sequence[float]]) -> list[tuple[str, Chart]]:
+    """A chart of each metric, train beside validation; the loss first."""
+    names = [name for name in history if not name.startswith(_VALIDATION)]
+    found = []
+    for name in sorted(names, key=lambda name: (name != "loss", name)):
+        lines = [
+            Line(split, np.array(history[key]), f"line-{split}", x=np.arange(1, len(history[key]) + 1))
+            for split, key in (("train", name), ("validation", _VALIDATION + name))
+            if history.get(key)
+        ]
+        if lines:
+            found.append((name, line_chart(f"{name} by epoch", lines, unit="epoch")))
+    return found
