@@ -67,6 +67,9 @@ class ClassIndex:
         """As `numbers`, in a TensorFlow graph: int32 from whole numbers of any type."""
         import tensorflow as tf
 
+        if codes.dtype in (tf.uint8, tf.uint16):  # a look into a table is a tenth of the work
+            table = self.numbers(np.arange(codes.dtype.max + 1))
+            return tf.gather(tf.constant(table), tf.cast(codes, tf.int32))
         order, ordered = (tf.constant(array) for array in self._sorted())
         flat = tf.cast(tf.reshape(codes, [-1]), tf.int64)
         place = tf.minimum(tf.searchsorted(ordered, flat), len(self) - 1)

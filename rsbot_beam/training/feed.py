@@ -98,12 +98,11 @@ def training_batches(
     window = max(1, min(examples.count, SHUFFLE_BYTES * examples.count // max(1, examples.nbytes)))
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
-        # Dataset.shuffle counts epochs from the start of the process, and takes no seed that changes with them.
-        def mixed(items: tf.Tensor) -> tf.Tensor:
-            return tf.random.experimental.stateless_shuffle(items, [seed, number])
-
-        files = tf.data.Dataset.from_tensor_slices(mixed(tf.constant(examples.files)))
-        return _records(files).batch(window).map(mixed).rebatch(batch_size)
+        order = tf.random.stateless_uniform([], [seed, number], maxval=None, minval=None, dtype=tf.int64)
+        files = tf.random.experimental.stateless_shuffle(tf.constant(examples.files), [seed, number])
+        # Seeded by the epoch: by itself `shuffle` counts epochs from the start of the process.
+        mixed = _records(tf.data.Dataset.from_tensor_slices(files)).shuffle(window, order, False)
+        return mixed.batch(batch_size)
 
     steps = examples.steps(batch_size)
     batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(epoch)
