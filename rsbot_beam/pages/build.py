@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rsbot_beam import storage
 from rsbot_beam.errors import InputError
+from rsbot_beam.pages.extras import extra
 from rsbot_beam.pages.kinds import FOLDER, Found, found_in, kind_of
 from rsbot_beam.pages.page import PageOptions
 
@@ -57,7 +57,7 @@ def make_page(path: str, kind: str, options: PageOptions, broken: Mapping[str, s
     Raises:
         InputError: It is damaged, or what pages need is not installed.
     """
-    maker = importlib.import_module(_MAKERS[kind]).page
+    maker = extra(_MAKERS[kind]).page
     return str(maker(path, options, broken) if kind == FOLDER else maker(path, options))
 
 
@@ -75,7 +75,7 @@ def write_pages(view: View, options: PageOptions, output: str | None = None) -> 
         The files, that of the path itself first.
 
     Raises:
-        InputError: The path itself is damaged, or what pages need is not installed.
+        InputError: The path itself is damaged, a file cannot be written, or what pages need is not installed.
     """
     files = [output or storage.join(view.path, PAGE_FILE)]
     broken: dict[str, str] = {}
@@ -89,6 +89,15 @@ def write_pages(view: View, options: PageOptions, output: str | None = None) -> 
             LOGGER.warning("no page of %s: %s", part.path, error)
             continue
         files.append(storage.join(part.path, PAGE_FILE))
-        storage.write_bytes(files[-1], text)
-    storage.write_bytes(files[0], make_page(view.path, view.kind, options, broken))
+        _write(files[-1], text)
+    _write(files[0], make_page(view.path, view.kind, options, broken))
     return files
+
+
+def _write(file: str, text: str) -> None:
+    try:
+        storage.write_bytes(file, text)
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be written ({error.strerror or error}): name another file with --output"
+        ) from error

@@ -13,6 +13,7 @@ from rsbot_beam.pages.dataset_histograms import Values
 from rsbot_beam.pages.dataset_series import Series
 from rsbot_beam.pages.dataset_sheet import Sheet
 from rsbot_beam.pages.dataset_tiles import Tiles
+from rsbot_beam.views.amounts import share_text
 
 # Bytes of raw shards that are read, unless a single shard of each split has more; and the most shards.
 MOST_BYTES, MOST_SHARDS = 256 << 20, 32
@@ -69,8 +70,11 @@ def read_sample(store: RawStore, tiles: Tiles, split: SpatialSplit) -> Sample:
 def classes_text(layout: Layout, found: dict[int, float]) -> str:
     """Classes of a patch in words: shares of the label, or numbers of objects."""
     names = {item.code: item.name for item in layout.classes}
-    amount = "{:.0f} × {}" if layout.objects else "{:.0%} {}"
-    return ", ".join(amount.format(share, names.get(code, f"code {code}")) for code, share in found.items())
+    parts = []
+    for code, share in found.items():
+        name = names.get(code, f"code {code}")
+        parts.append(f"{share:.0f} × {name}" if layout.objects else f"{name} {share_text(share)}")
+    return ", ".join(parts)
 
 
 def choose_files(tiles: Tiles) -> list[storage.StoredFile]:

@@ -13,6 +13,7 @@ from rsbot_beam.data.bands import Layout
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.geometry.crs import LONLAT, transformer
 from rsbot_beam.pages.page import css_colour, data_uri
+from rsbot_beam.views.amounts import share_text
 from rsbot_beam.views.encoding import encode_picture, shrunk
 from rsbot_beam.views.pictures import (
     false_colour_bands,
@@ -23,14 +24,14 @@ from rsbot_beam.views.pictures import (
     stretch_of,
 )
 
-# Patches on a sheet, and of each split whatever their classes are: a page of some 2 MB.
+# Patches on a sheet: a page of some 2 MB. And of each split whatever their classes are; more where there are no classes.
 MOST_PATCHES, EACH_SPLIT = 48, 4
 # Screen pixels of a side of a picture: larger patches are shrunk, smaller ones enlarged.
 _SIDE = 160
 # Steps of a time series beside each other, and pixels of their sides.
 _MOST_STEPS, _STEP_SIDE = 12, 72
-# Share of a patch from which on a class is worth a mention.
-_LEAST_SHARE = 0.01
+# Share of a patch from which on a class is worth a mention: 8 pixels of 64 x 64.
+_LEAST_SHARE = 0.002
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class Sheet:
         classes = classes_of(patch)
         chosen = Chosen(split, patch, classes)
         # A hash of the number: any patch may be the one that is shown whatever it holds.
-        self._keep((split, None), (self.seen * 0.6180339887) % 1.0, chosen, EACH_SPLIT)
+        self._keep(
+            (split, None), (self.seen * 0.6180339887) % 1.0, chosen, EACH_SPLIT * (1 if self.layout.classes else 3)
+        )
         for code, share in classes.items():
             self._keep((split, code), share, chosen, self._each)
         return classes
@@ -166,7 +169,7 @@ def _cell(
 
 
 def _amount(patch: Patch, share: float) -> str:
-    return f"{share:.0f}" if patch.objects is not None else f"{share:.0%}"
+    return f"{share:.0f}" if patch.objects is not None else share_text(share)
 
 
 def _picture(name: str, note: str, image: np.ndarray, *, exact: bool = False, imagery: bool = False) -> dict[str, Any]:

@@ -9,17 +9,16 @@ from rsbot_beam.errors import InputError
 
 
 def extra(module: str) -> Any:  # noqa: ANN401 - a module
-    """A module of the extra `views`.
+    """A module of the extra `views`, or one of ours that needs it.
 
     Args:
         module: Its full name, such as `jinja2`.
 
     Raises:
-        InputError: It is not installed; says how to install it.
+        InputError: Something is not installed; says how to install it.
     """
     try:
         return importlib.import_module(module)
-    except ImportError as error:
-        raise InputError(
-            f"pages need {module}, which is not installed ({error}): pip install 'rsbot-beam[views]'"
-        ) from error
+    except ModuleNotFoundError as error:
+        library = (error.name or module).partition(".")[0]
+        raise InputError(f"pages need {library}, which is not installed: pip install 'rsbot-beam[views]'") from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import require_dataset_file
+from rsbot_beam.data.map_file import require_map_file
 from rsbot_beam.data.model_file import require_model_file
 from rsbot_beam.errors import RsbotError
 from rsbot_beam.pages.kinds import DATASET, MAP, MODEL, Found, found_in
@@ -84,7 +84,7 @@ def model_lines(path: str) -> list[str]:
 
 def map_lines(path: str) -> list[str]:
     """A map in a few words."""
-    content = json.loads(storage.read_text(storage.join(path, "run.json")))
+    content = require_map_file(path)
     objects = sum(item["objects"] or 0 for item in content["classes"])
     return [
         f"{content['recipe']['name']} by {content['model']['name']}",

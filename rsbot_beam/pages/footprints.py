@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from rsbot_beam.geometry import TileKey
-from rsbot_beam.geometry.crs import LONLAT, transformer
-from rsbot_beam.pages.lonlat import MERCATOR_END, Frame, unwrapped, view_of
+from rsbot_beam.geometry.corners import lonlat_corners, unwrapped
+from rsbot_beam.pages.lonlat import MERCATOR_END, Frame, view_of
 
 # Degrees: 0.1 m on the ground, and 180 degrees still fit in 31 bits ten times over.
 UNIT = 1e-6
@@ -64,20 +64,13 @@ def pack_footprints(keys: Sequence[TileKey], groups: Sequence[int]) -> Footprint
 
 
 def tile_corners(keys: Sequence[TileKey]) -> np.ndarray:
-    """Longitude and latitude of the corners of tiles: top left, top right, bottom right, bottom left.
-
-    Returns:
-        float64 (n, 4, 2), degrees.
-    """
+    """Corners of tiles of any CRSs, as `lonlat_corners` orders them; float64 (n, 4, 2), degrees."""
     of_crs: dict[str, list[int]] = defaultdict(list)
     for index, key in enumerate(keys):
         of_crs[key.crs].append(index)
     found = np.empty((len(keys), 4, 2))
     for crs, indices in of_crs.items():
-        left, bottom, right, top = np.array([keys[i].bounds for i in indices]).T
-        x, y = np.stack([left, right, right, left], axis=1), np.stack([top, top, bottom, bottom], axis=1)
-        lon, lat = transformer(crs, LONLAT).transform(x.ravel(), y.ravel())
-        found[indices] = np.stack([lon, lat], axis=-1).reshape(-1, 4, 2)
+        found[indices] = lonlat_corners(crs, *np.array([keys[i].bounds for i in indices]).T)
     return found
 
 

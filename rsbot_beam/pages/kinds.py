@@ -72,9 +72,11 @@ def kind_of(path: str) -> str:
 
 def found_in(folder: str) -> list[Found]:
     """The datasets, models and maps up to two levels below a folder, sorted by name; half-written ones say so."""
-    found = []
+    found: list[Found] = []
     for name, files in sorted(_folders(folder)):
-        seen = _look(storage.join(folder, name), files)
+        # What lies inside a dataset, a model or a map is a part of it.
+        inside = any(name.startswith(part.name + "/") for part in found)
+        seen = None if inside else _look(storage.join(folder, name), files)
         if seen is not None:
             found.append(Found(name, storage.join(folder, name), *seen))
     return found
@@ -111,6 +113,5 @@ def _local_folders(folder: Path, above: str, levels: int) -> Iterator[tuple[str,
         name = above + entry.name
         files = {file for file in (*_FINISHED, *_BEGUN) if (entry / file).is_file()}
         yield name, files
-        # What lies inside a dataset, a model or a map is a part of it.
         if levels > 1 and not files:
             yield from _local_folders(entry, name + "/", levels - 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,26 +46,12 @@ def _turned(lon: np.ndarray, west: float) -> np.ndarray:
     return np.asarray((lon - west) % 360.0 + west)
 
 
-def unwrapped(lon: np.ndarray) -> np.ndarray:
-    """Corners of rings without jumps: each longitude is at most 180 degrees from that of the first corner.
-
-    Args:
-        lon: float (n, corners), degrees.
-    """
-    return np.asarray(lon[:, :1] + (lon - lon[:, :1] + 180.0) % 360.0 - 180.0)
-
-
 def view_of(west: float, south: float, east: float, north: float) -> list[list[float]]:
     """Bounds as Leaflet takes them, [[south, west], [north, east]], within what Mercator shows; never without extent."""
     low, high = (float(np.clip(lat, -MERCATOR_END, MERCATOR_END)) for lat in (south, north))
     least = 1e-4
+    low = min(low, MERCATOR_END - least)
     return [
-        [round(min(low, MERCATOR_END - least), 6), round(west, 6)],
+        [round(low, 6), round(west, 6)],
         [round(max(high, low + least), 6), round(max(east, west + least), 6)],
     ]
-
-
-def bounds_of(view: Mapping[str, list[list[float]]]) -> tuple[float, float, float, float]:
-    """West, south, east and north of a map's view."""
-    (south, west), (north, east) = view["bounds"]
-    return west, south, east, north
