@@ -9,10 +9,11 @@ import numpy as np
 import shapely
 from rasterio.features import rasterize
 
+from rsbot_beam.data.composite import NAME as COMPOSITE
 from rsbot_beam.errors import InputError
 from rsbot_beam.maps.map_grids import MapGrid
 from rsbot_beam.maps.shading import shade
-from rsbot_beam.maps.tiles import COMPOSITE, MapTiles
+from rsbot_beam.maps.tiles import MapTiles
 
 SIDE = 384
 """Pixels a side of the picture, about."""

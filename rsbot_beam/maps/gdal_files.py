@@ -6,7 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import rasterio
@@ -74,6 +74,10 @@ class Handles:
             try:
                 yield dataset
             except BaseException:
+                # What GDAL said last stays with the thread until rasterio raises it at the next such look: not at the next
+                # file's.
+                with suppress(Exception):
+                    _ = dataset.colorinterp
                 dataset.close()
                 raise
             self._give_back(source, dataset)

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 from affine import Affine
-from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioIOError
 from rasterio.io import DatasetReader, MemoryFile
 
@@ -22,10 +20,8 @@ from rsbot_beam.geometry import TileBlock
 from rsbot_beam.geometry.crs import LONLAT, is_geographic, transformer
 from rsbot_beam.geometry.tile import pixel_grid
 from rsbot_beam.maps.gdal_files import Handles, gdal_path
-from rsbot_beam.maps.mosaic import mosaic_geobox
-from rsbot_beam.maps.styles import raster_path
-
-_GDAL_TYPES = {"uint8": "Byte", "uint16": "UInt16", "float32": "Float32"}
+from rsbot_beam.maps.mosaic import grid_layer, mosaic_geobox
+from rsbot_beam.maps.styles import RasterStyle
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,21 +103,17 @@ def block_names(root: str, raster: str) -> list[TileBlock]:
     return sorted(found)
 
 
-def open_grids(root: str, raster: str, handles: Handles) -> list[MapGrid]:
+def open_grids(root: str, style: RasterStyle) -> list[MapGrid]:
     """The grids of a raster; of blocks that share ground, those of a later grid lie above.
 
     Args:
         root: The map's folder, local or `gs://`.
-        raster: Its name.
-        handles: Through which files are read.
-
-    Raises:
-        InputError: A raster cannot be read.
+        style: Of the raster.
     """
     by_grid: defaultdict[tuple, list[TileBlock]] = defaultdict(list)
-    for block in block_names(root, raster):
+    for block in block_names(root, style.name):
         by_grid[pixel_grid(block)].append(block)
-    return [_grid(root, raster, blocks, len(by_grid) == 1, handles) for _, blocks in sorted(by_grid.items())]
+    return [_grid(root, style, blocks, len(by_grid) == 1) for _, blocks in sorted(by_grid.items())]
 
 
 def open_overview(root: str, raster: str, handles: Handles) -> MapGrid | None:
@@ -143,57 +135,15 @@ def _crs_of(dataset: DatasetReader) -> str:
     return f"EPSG:{code}"
 
 
-def _grid(root: str, raster: str, blocks: Sequence[TileBlock], alone: bool, handles: Handles) -> MapGrid:
+def _grid(root: str, style: RasterStyle, blocks: Sequence[TileBlock], alone: bool) -> MapGrid:
     geobox = mosaic_geobox(blocks)
     top, left = min(b.row for b in blocks), min(b.col for b in blocks)
     corners = np.array([(b.row - top, b.col - left) for b in blocks], np.int64)
     places = np.hstack([corners, corners + np.array([b.shape for b in blocks])])
-    layer, memory = storage.join(root, f"{raster}.vrt"), None
+    layer, memory = storage.join(root, f"{style.name}.vrt"), None
     source = gdal_path(layer)
     if not (alone and storage.exists(layer)):
-        memory = MemoryFile(_vrt(root, raster, blocks, places, geobox.transform, handles).encode(), ext=".vrt")
+        memory = MemoryFile(grid_layer(gdal_path(root), blocks, style).encode(), ext=".vrt")
         source = memory.name
     height, width = geobox.shape
     return MapGrid(blocks[0].crs, geobox.transform, (height, width), source, places, memory)
-
-
-def _vrt(
-    root: str, raster: str, blocks: Sequence[TileBlock], places: np.ndarray, transform: Affine, handles: Handles
-) -> str:
-    """A list of the rasters of one grid, as GDAL reads it; what their pixels are is read from the first."""
-    paths = [gdal_path(storage.join(root, raster_path(raster, block))) for block in blocks]
-    try:
-        with handles.lend(paths[0]) as dataset:
-            dtype, count, nodata = dataset.dtypes[0], dataset.count, dataset.nodata
-            masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
-            tile = dataset.block_shapes[0]
-    except RasterioIOError as error:
-        raise InputError(f"{paths[0]} cannot be read ({error}): start the same `rsbot predict` again") from error
-    height, width = (int(side) for side in places[:, 2:].max(axis=0))
-
-    def sources(band: str, kind: str) -> str:
-        return "".join(_source(p, place, band, kind, tile) for p, place in zip(paths, places.tolist(), strict=True))
-
-    bands = [
-        f'<VRTRasterBand dataType="{_GDAL_TYPES[dtype]}" band="{number}">'
-        + ("" if nodata is None else f"<NoDataValue>{'nan' if np.isnan(nodata) else f'{nodata:g}'}</NoDataValue>")
-        + f"{sources(str(number), _GDAL_TYPES[dtype])}</VRTRasterBand>"
-        for number in range(1, count + 1)
-    ]
-    mask = f'<MaskBand><VRTRasterBand dataType="Byte">{sources("mask,1", "Byte")}</VRTRasterBand></MaskBand>'
-    place = ", ".join(repr(float(v)) for v in transform.to_gdal())
-    return (
-        f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}"><SRS>{blocks[0].crs}</SRS>'
-        f"<GeoTransform>{place}</GeoTransform>{''.join(bands)}{mask if masked else ''}</VRTDataset>"
-    )
-
-
-def _source(path: str, place: Sequence[int], band: str, kind: str, tile: tuple[int, int]) -> str:
-    top, left, bottom, right = place
-    size = f'xSize="{right - left}" ySize="{bottom - top}"'
-    return (
-        f'<SimpleSource><SourceFilename relativeToVRT="0">{escape(path)}</SourceFilename><SourceBand>{band}</SourceBand>'
-        f'<SourceProperties RasterXSize="{right - left}" RasterYSize="{bottom - top}" DataType={quoteattr(kind)} '
-        f'BlockXSize="{tile[1]}" BlockYSize="{tile[0]}"/>'
-        f'<SrcRect xOff="0" yOff="0" {size}/><DstRect xOff="{left}" yOff="{top}" {size}/></SimpleSource>'
-    )

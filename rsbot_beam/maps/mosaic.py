@@ -77,6 +77,19 @@ def write_mosaic(
     return path
 
 
+def grid_layer(root: str, blocks: Sequence[TileBlock], style: RasterStyle) -> str:
+    """The layer over those blocks of a raster that share one pixel grid, as the text of a VRT that can lie anywhere.
+
+    Args:
+        root: The map's folder, as GDAL reaches it.
+        blocks: Of one grid.
+        style: Of the raster.
+    """
+    ordered = sorted(blocks)
+    geobox = mosaic_geobox(ordered)
+    return _vrt(geobox, style, _block_sources(ordered, style, geobox, root), None)
+
+
 def mosaic_geobox(blocks: Sequence[TileBlock], crs: str | None = None) -> GeoBox:
     """The pixels of the layer over blocks: their own where they share a grid, else as fine in another CRS.
 
@@ -140,22 +153,28 @@ def _is_native(blocks: Sequence[TileBlock], geobox: GeoBox) -> bool:
 # The VRT ---------------------------------------------------------------------------------------------------------
 
 
-def _block_sources(blocks: Sequence[TileBlock], style: RasterStyle, geobox: GeoBox) -> list[list[str]]:
-    """For each band the XML of all blocks."""
+def _block_sources(blocks: Sequence[TileBlock], style: RasterStyle, geobox: GeoBox, root: str = "") -> list[list[str]]:
+    """For each band the XML of all blocks; their paths are relative to the VRT, but where a root is given."""
     top, left = min(b.row for b in blocks), min(b.col for b in blocks)
     return [
-        [_source(raster_path(style.name, b), band + 1, b.shape, style, (b.row - top, b.col - left)) for b in blocks]
+        [
+            _source(raster_path(style.name, b), band + 1, b.shape, style, (b.row - top, b.col - left), root)
+            for b in blocks
+        ]
         for band in range(len(style.bands))
     ]
 
 
-def _source(path: str, band: int, shape: tuple[int, int], style: RasterStyle, offset: tuple[int, int]) -> str:
+def _source(
+    path: str, band: int, shape: tuple[int, int], style: RasterStyle, offset: tuple[int, int], root: str = ""
+) -> str:
     height, width = shape
-    size = f'xSize="{width}" ySize="{height}"'
+    size, place = f'xSize="{width}" ySize="{height}"', storage.join(root, path) if root else path
     # With its properties said here, a source is opened when its pixels are read, not with the mosaic.
     kind, masked = ("ComplexSource", "<UseMaskBand>true</UseMaskBand>") if style.is_picture else ("SimpleSource", "")
     return (
-        f'<{kind}><SourceFilename relativeToVRT="1">{escape(path)}</SourceFilename><SourceBand>{band}</SourceBand>'
+        f'<{kind}><SourceFilename relativeToVRT="{0 if root else 1}">{escape(place)}</SourceFilename>'
+        f"<SourceBand>{band}</SourceBand>"
         f'<SourceProperties RasterXSize="{width}" RasterYSize="{height}" DataType="{_GDAL_TYPES[style.dtype]}" '
         f'BlockXSize="{BLOCK_SIZE}" BlockYSize="{BLOCK_SIZE}"/>'
         f'<SrcRect xOff="0" yOff="0" {size}/><DstRect xOff="{offset[1]}" yOff="{offset[0]}" {size}/>{masked}</{kind}>'

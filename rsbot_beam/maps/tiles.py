@@ -14,24 +14,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rasterio.errors import RasterioError
+from rasterio._err import CPLE_BaseError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 from rio_tiler.errors import NoOverviewWarning
 from rio_tiler.io import Reader
 
 from rsbot_beam import storage
 from rsbot_beam.data.bands import LabelClass
-from rsbot_beam.data.map_layout import MAP_BANDS
+from rsbot_beam.data.composite import NAME as COMPOSITE
+from rsbot_beam.data.map_layout import MAP_BANDS, SAID
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry.mercator import MercatorGrid
 from rsbot_beam.maps.gdal_files import Handles, gdal_settings
 from rsbot_beam.maps.map_grids import MapGrid, open_grids, open_overview
 from rsbot_beam.maps.shading import picture, shade
-
-COMPOSITE = "composite"
-"""The raster that shows what the model saw, in true colour."""
-
-RASTERS = (*MAP_BANDS, COMPOSITE)
+from rsbot_beam.maps.styles import map_styles
 
 MOST_FILES = 64
 """Blocks that are opened for one picture; where it touches more, the overview is drawn, coarser than the screen or not."""
@@ -39,8 +37,10 @@ MOST_FILES = 64
 FEW_FILES = 4
 """Blocks up to which the rasters are read although the overview would do: these show the very pixels."""
 
-# A layer has none of its own where it is read: those of its rasters serve. Said once, as filters are not safe for threads.
+# A layer has none of its own where it is read, those of its rasters serve; and a PNG has no place. Said once, as filters
+# that are set and taken back are not safe for threads.
 warnings.filterwarnings("ignore", category=NoOverviewWarning)
+warnings.filterwarnings("ignore", category=NotGeoreferencedWarning, module="rasterio")
 
 # Columns and rows between the places at which it is looked whether a grid has anything to do with a tile.
 _LATTICE = 32
@@ -63,7 +63,8 @@ class MapTiles:
     def __init__(self, root: str, classes: Sequence[LabelClass]) -> None:
         self.root = root
         self.classes = tuple(classes)
-        self.rasters = tuple(name for name in RASTERS if storage.exists(storage.join(root, f"{name}.vrt")))
+        self.rasters = tuple(name for name in MAP_BANDS if storage.exists(storage.join(root, f"{name}.vrt")))
+        self._styles = map_styles(self.classes)
         self._handles = Handles(gdal_settings(root))
         self._opened: dict[str, _Raster] = {}
         self._lock = threading.Lock()
@@ -126,7 +127,7 @@ class MapTiles:
             What of these there are rasters for: `code` and `class`, `probability` of the class, `probabilities` of all
             ({code, class, probability}, in the map's order), `entropy`; None where the map has no data.
         """
-        found = {name: self.pixel(name, lon, lat) for name in self.rasters if name in MAP_BANDS}
+        found = {name: self.pixel(name, lon, lat) for name in self.rasters if name in SAID}
         there = {name: pixel for name, pixel in found.items() if pixel is not None}
         if not there:
             return None
@@ -174,7 +175,7 @@ class MapTiles:
             raise InputError(f"the map {self.root} has no raster {name!r}: it has {', '.join(self.rasters) or 'none'}")
         with self._lock:
             if name not in self._opened:
-                grids = open_grids(self.root, name, self._handles)
+                grids = open_grids(self.root, self._styles[name])
                 self._opened[name] = _Raster(grids, open_overview(self.root, name, self._handles))
             return self._opened[name]
 
@@ -212,7 +213,7 @@ class MapTiles:
                     height=shape[0],
                     width=shape[1],
                 )
-        except RasterioError as error:
+        except (RasterioError, CPLE_BaseError) as error:  # GDAL's own errors come through as they are
             raise InputError(f"a raster of the map {self.root} cannot be read ({error})") from error
 
 

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from rsbot_beam import storage
+from rsbot_beam.data.composite import NAME as COMPOSITE
 from rsbot_beam.data.map_file import classes_of_map, require_map_file
 from rsbot_beam.maps.detection_files import WORLD, DetectionFiles
 from rsbot_beam.maps.shading import COLOUR_MAPS, ramp
-from rsbot_beam.maps.tiles import COMPOSITE, MapTiles
+from rsbot_beam.maps.tiles import MapTiles
 from rsbot_beam.pages.lonlat import Frame, view_of
 
 NAMES = {

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from rsbot_beam.data.composite import NAME as COMPOSITE
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry.mercator import RADIUS, MercatorGrid, latitude, picture_grid
 from rsbot_beam.maps.detection_files import WORLD, DetectionFiles
 from rsbot_beam.maps.detection_pictures import detection_picture
 from rsbot_beam.maps.shading import shade
-from rsbot_beam.maps.tiles import COMPOSITE
 from rsbot_beam.pages.map_content import MapContent
 from rsbot_beam.pages.page import data_uri
 from rsbot_beam.views.encoding import encode_picture

@@ -8,8 +8,8 @@ from contextlib import closing
 from typing import Any
 
 from rsbot_beam import storage
+from rsbot_beam.data.composite import NAME as COMPOSITE
 from rsbot_beam.maps.detection_files import WORLD
-from rsbot_beam.maps.tiles import COMPOSITE
 from rsbot_beam.pages.lonlat import view_of
 from rsbot_beam.pages.map_content import MapContent, class_rows
 from rsbot_beam.pages.map_overlays import MOST_PICTURES, embedded_objects, object_pictures, overlays

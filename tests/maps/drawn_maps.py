@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyproj
-import rasterio
-from rasterio.shutil import copy
 
 from rsbot_beam import storage
 from rsbot_beam.data.bands import LabelClass
@@ -23,7 +21,7 @@ from rsbot_beam.geometry.areas import class_areas
 from rsbot_beam.maps.cog import write_cog
 from rsbot_beam.maps.geoparquet import write_geoparquet
 from rsbot_beam.maps.mosaic import bounds_in
-from rsbot_beam.maps.overview import LAYER_OVERVIEW_SIDE, picture_geobox, write_layer
+from rsbot_beam.maps.overview import write_layer
 from rsbot_beam.maps.styles import map_styles, raster_path
 from rsbot_beam.maps.vectors import MapFeatures, features_of_detections
 
@@ -60,13 +58,12 @@ def said_at(lon: np.ndarray, lat: np.ndarray, stripe: float = STRIPE) -> Pixels:
     probabilities = np.stack([np.where(number == n, best, (1 - best) / 2) for n in range(3)])
     entropy = -(probabilities * np.log(probabilities)).sum(axis=0) / np.log(3)
     codes = np.array([item.code for item in CLASSES], np.uint8)[number]
-    colours = np.stack([across * 255, up * 255, np.full(up.shape, 60.0)]).astype(np.uint8)
+    colours = np.stack([1 + across * 254, 1 + up * 254, np.full(up.shape, 60.0)]).astype(np.uint8)
     floats = {"probability": best[None], "probabilities": probabilities, "entropy": entropy[None]}
     return {
         "class": np.where(gap, np.uint8(255), codes)[None],
         **{name: np.where(gap, np.nan, values).astype(np.float32) for name, values in floats.items()},
         "composite": np.where(gap, 0, colours).astype(np.uint8),
-        "valid": ~gap,
     }
 
 
@@ -81,7 +78,7 @@ def write_map(
     """Write a map: rasters of all blocks, their layers, objects and `run.json`; returns its folder.
 
     Args:
-        folder: Local or `gs://`; the raster `composite` is written to a local one only.
+        folder: Local or `gs://`.
         blocks: Of any zones.
         rasters: Which ones.
         objects: Of the map; None for a map without.
@@ -93,16 +90,10 @@ def write_map(
     for block in blocks:
         found = said_at(*lonlat_of(block), stripe)
         for name in rasters:
-            if name == "composite":
-                write_rgb(Path(root, raster_path(name, block)), found[name], found["valid"], block)
-            else:
-                write_cog(storage.join(root, raster_path(name, block)), found[name], block, styles[name])
+            write_cog(storage.join(root, raster_path(name, block)), found[name], block, styles[name])
         squares.update(class_areas(found["class"][0], block.geobox, 255))
     for name in rasters:
-        if name == "composite":
-            write_composite_layer(Path(root), blocks, stripe)
-        else:
-            write_layer(root, blocks, styles[name])
+        write_layer(root, blocks, styles[name])
     if objects is not None:
         write_objects(root, objects, classes)
     run = run_of(blocks, rasters, squares, objects, classes)
@@ -166,33 +157,3 @@ def objects_at(
         for i, (u, v, score) in enumerate(zip(x, y, scores, strict=True))
     ]
     return features_of_detections(Detections.of_rows(rows))
-
-
-def write_rgb(path: Path, colours: np.ndarray, valid: np.ndarray, place: Any) -> None:
-    """A COG of colours with a mask inside."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _, height, width = colours.shape
-    kind = {"driver": "MEM", "count": 3, "dtype": "uint8", "height": height, "width": width}
-    with (
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK="YES"),
-        rasterio.open("made", "w", crs=str(place.crs), transform=place.transform, **kind) as dataset,
-    ):
-        dataset.write(colours)
-        dataset.write_mask(valid)
-        copy(dataset, path, driver="COG", COMPRESS="DEFLATE", BLOCKSIZE="512", OVERVIEW_RESAMPLING="AVERAGE")
-
-
-def write_composite_layer(root: Path, blocks: Sequence[TileBlock], stripe: float) -> None:
-    """The layer of the raster `composite` and its overview; of several zones the layer is only the overview."""
-    geobox = picture_geobox(blocks, LAYER_OVERVIEW_SIDE)
-    overview = root / "composite_overview.tif"
-    cols, rows = np.meshgrid(np.arange(geobox.shape[1]) + 0.5, np.arange(geobox.shape[0]) + 0.5)
-    x, y = geobox.transform * (cols, rows)
-    lon, lat = pyproj.Transformer.from_crs(str(geobox.crs), "EPSG:4326", always_xy=True).transform(x, y)
-    found, inside = said_at(lon, lat, stripe), np.zeros(geobox.shape, bool)
-    for block in blocks:
-        left, bottom, right, top = bounds_in(block, str(geobox.crs))
-        inside |= (x > left) & (x < right) & (y > bottom) & (y < top)
-    write_rgb(overview, np.where(inside, found["composite"], 0).astype(np.uint8), found["valid"] & inside, geobox)
-    with rasterio.open(overview) as dataset:
-        copy(dataset, root / "composite.vrt", driver="VRT")
