@@ -98,6 +98,8 @@ def training_batches(
     window = max(1, min(examples.count, SHUFFLE_BYTES * examples.count // max(1, examples.nbytes)))
 
     def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        # Of this function alone: `shuffle` mixes in the process's seed, and cannot compare a tensor where that is 0.
+        tf.random.set_seed(1)
         order = tf.random.stateless_uniform([], [seed, number], maxval=None, minval=None, dtype=tf.int64)
         files = tf.random.experimental.stateless_shuffle(tf.constant(examples.files), [seed, number])
         # Seeded by the epoch: by itself `shuffle` counts epochs from the start of the process.

@@ -69,6 +69,16 @@ def test_the_seed_decides(plain_dataset: str) -> None:
     assert tiles(batches(plain_dataset, range(1), seed=3)) != tiles(batches(plain_dataset, range(1), seed=4))
 
 
+def test_the_seed_of_the_process_does_not(plain_dataset: str) -> None:
+    import keras
+
+    orders = []
+    for seed in (0, 1, 99):
+        keras.utils.set_random_seed(seed)
+        orders.append(tiles(batches(plain_dataset, range(2), seed=3)))
+    assert orders[0] == orders[1] == orders[2]
+
+
 def test_augmentation_turns_image_and_label_alike(plain_dataset: str) -> None:
     turned, plain = (batches(plain_dataset, range(1), augment=augment) for augment in (True, False))
     assert tiles(turned) == tiles(plain)
