@@ -18,6 +18,7 @@ COMMANDS = {
     "predict": ("pipelines.predict", "apply a model to a region: maps and detections"),
     "upload": ("pipelines.upload", "make an asset of Earth Engine from a map"),
     "view": ("pipelines.view", "look at a dataset, a model or a map in the browser"),
+    "doctor": ("pipelines.doctor", "check credentials, project, quota, buckets, runner and packages; say what to do"),
     "recipes": ("pipelines.recipes", "list the recipes, or show one"),
     "models": ("pipelines.models", "list the models, or show one"),
     "earth": ("pipelines.earth", "serve a local Earth Engine on loopback, for laptops and tests"),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rsbot_beam.data.bands import Band, LabelClass, Layout
+    from rsbot_beam.data.findings import Diagnosis, Finding
     from rsbot_beam.data.label_features import LabelFeatures
     from rsbot_beam.data.objects import Objects
     from rsbot_beam.data.patch import Patch
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
         load_recipe,
     )
     from rsbot_beam.runs.config import ExportConfig
+    from rsbot_beam.runs.doctor import run_doctor
+    from rsbot_beam.runs.doctor_config import DoctorConfig
     from rsbot_beam.runs.export import run_export
     from rsbot_beam.runs.map_config import PredictConfig
     from rsbot_beam.runs.predict import run_predict
@@ -59,6 +62,7 @@ __version__ = (Path(__file__).parent / "VERSION").read_text(encoding="utf-8").st
 
 _MODULES = {
     "rsbot_beam.data.bands": ("Band", "LabelClass", "Layout"),
+    "rsbot_beam.data.findings": ("Diagnosis", "Finding"),
     "rsbot_beam.data.patch": ("Patch",),
     "rsbot_beam.data.period": ("Period",),
     "rsbot_beam.data.raw_store": ("RawStore",),
@@ -78,6 +82,8 @@ _MODULES = {
     ),
     "rsbot_beam.sampling": ("SamplingSettings",),
     "rsbot_beam.runs.config": ("ExportConfig",),
+    "rsbot_beam.runs.doctor": ("run_doctor",),
+    "rsbot_beam.runs.doctor_config": ("DoctorConfig",),
     "rsbot_beam.runs.export": ("run_export",),
     "rsbot_beam.runs.map_config": ("PredictConfig",),
     "rsbot_beam.runs.predict": ("run_predict",),
@@ -102,6 +108,8 @@ __all__ = [
     "Band",
     "Cover",
     "Crops",
+    "Diagnosis",
+    "DoctorConfig",
     "Endpoint",
     "EnumerateSamples",
     "EnumerateShards",
@@ -109,6 +117,7 @@ __all__ = [
     "ExportConfig",
     "FetchPatches",
     "FetchSettings",
+    "Finding",
     "Grid",
     "LabelClass",
     "LabelFeatures",
@@ -145,6 +154,7 @@ __all__ = [
     "read_patches",
     "read_region",
     "resolve_grid",
+    "run_doctor",
     "run_evaluation",
     "run_export",
     "run_predict",

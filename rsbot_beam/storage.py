@@ -114,6 +114,18 @@ def _no_bucket(path: str | os.PathLike[str], error: FileNotFoundError) -> InputE
     return InputError(f"there is no bucket {GCS_SCHEME}{bucket}: create it, or correct the name ({error})")
 
 
+def bucket_location(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Where the bucket of a `gs://` path is: its location, such as US or EUROPE-WEST1, then the regions of a dual-region.
+
+    Raises:
+        FileNotFoundError: There is no such bucket.
+        InputError: The credentials do not serve.
+    """
+    with _object(path) as blob:
+        blob.bucket.reload()
+        return (str(blob.bucket.location), *(blob.bucket.data_locations or ()))
+
+
 def exists(path: str | os.PathLike[str]) -> bool:
     """Whether a file (not a folder) is there."""
     if not is_gcs(path):

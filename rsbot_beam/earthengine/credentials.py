@@ -55,6 +55,10 @@ def _service_account(path: str) -> tuple[Any, str | None]:
         raise InputError(f"the credentials {path!r} are no file: give default, none, or a service account's JSON key")
     try:
         found = service_account.Credentials.from_service_account_file(path, scopes=SCOPES)
+    except OSError as error:
+        raise InputError(
+            f"the credentials {path!r} cannot be read ({error.strerror}): correct their permissions"
+        ) from error
     except (ValueError, KeyError, google.auth.exceptions.GoogleAuthError):
         # Not chained: the cause may quote the key.
         raise InputError(
@@ -94,13 +98,13 @@ class TokenSource:
         found, _ = self._found()
         if found is None:
             return None
-        left = _seconds_left(found)
+        left = seconds_left(found)
         if left > MARGIN:
             return found.token
         if left > 0 and self._lock.locked():  # Another thread renews it; this one is good meanwhile.
             return found.token
         with self._lock:
-            if _seconds_left(found) <= MARGIN:
+            if seconds_left(found) <= MARGIN:
                 self._refresh(found)
             return found.token
 
@@ -137,7 +141,7 @@ class TokenSource:
             ) from None
 
 
-def _seconds_left(found: Any) -> float:  # noqa: ANN401
+def seconds_left(found: Any) -> float:  # noqa: ANN401
     """Seconds that the token is still valid: below 0 without one, infinite if it never expires."""
     if not found.token:
         return -1.0

@@ -46,7 +46,7 @@ class Reply:
 
 
 class Transport:
-    """Posts requests over pooled connections. Thread-safe.
+    """Sends requests over pooled connections. Thread-safe.
 
     Args:
         endpoint: Where to; as many connections as it has `max_requests`.
@@ -79,16 +79,32 @@ class Transport:
         Raises:
             TransientError: There is no answer, or it broke off, or took too long (see `is_deadline`).
         """
+        return self._exchange("POST", path, body, headers, deadline, most_bytes, before_body)
+
+    def get(self, path: str, headers: Mapping[str, str], *, deadline: float, most_bytes: int) -> Reply:
+        """Ask without a body; arguments and errors are those of `post`."""
+        return self._exchange("GET", path, None, headers, deadline, most_bytes, None)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        deadline: float,
+        most_bytes: int,
+        before_body: Callable[[], None] | None,
+    ) -> Reply:
         start = time.monotonic()
         try:
             response = self._pool.urlopen(
-                "POST",
+                method,
                 path,
                 body,
                 headers,
                 retries=False,
                 redirect=False,
-                timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT, read=deadline),
+                timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT, deadline), read=deadline),
                 preload_content=False,
                 decode_content=False,
             )

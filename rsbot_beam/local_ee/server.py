@@ -167,6 +167,7 @@ class LocalEarthEngine:
             Route("/_local/faults", self._set_faults, methods=["POST"]),
             Route("/_local/reset", self._reset, methods=["POST"]),
             Route(project + "/algorithms", self._algorithms),
+            Route(project + "/config", self._config),
             Route(project + "/value:compute", self._compute_value, methods=["POST"]),
             Route(project + "/image:computePixels", self._compute_pixels, methods=["POST"]),
             Route(project + "/table:computeFeatures", self._compute_features, methods=["POST"]),
@@ -321,6 +322,12 @@ class LocalEarthEngine:
 
     async def _algorithms(self, request: Request) -> Response:
         return await self._free(request, "algorithms", protocol.algorithms)
+
+    async def _config(self, request: Request) -> Response:
+        name = f"{asset_name(request)}/config"
+        return await self._free(
+            request, "config", lambda: {"name": name, "registrationState": "REGISTERED_NOT_COMMERCIALLY"}
+        )
 
     async def _get_asset(self, request: Request) -> Response:
         return await self._free(
