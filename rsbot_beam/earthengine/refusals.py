@@ -38,7 +38,9 @@ _WORDS = (
     ("CONSUMER_INVALID", re.compile(r"project .{0,80}(?:not found|was deleted|does not exist)|not found or deleted")),
     ("ACCESS_TOKEN_SCOPE_INSUFFICIENT", re.compile(r"insufficient (?:authentication )?scopes?")),
 )
-_PERMISSION = re.compile(r"\b((?:serviceusage|earthengine|storage|dataflow|resourcemanager)\.(?!google)[a-zA-Z]+\.[a-zA-Z]+)\b")
+_PERMISSION = re.compile(
+    r"\b((?:serviceusage|earthengine|storage|dataflow|resourcemanager)\.(?!google)[a-zA-Z]+\.[a-zA-Z]+)\b"
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 
@@ -10,6 +11,7 @@ from rsbot_beam.data.findings import Finding
 from rsbot_beam.earthengine.refusals import permission_in, role_for
 from rsbot_beam.errors import InputError
 
+_RULES = "see whether a rule of the bucket changes objects, or keeps them"
 _CONTENT = "written by `rsbot doctor`; may be deleted\n"
 
 
@@ -37,7 +39,7 @@ def check_bucket(bucket: str, region: str | None = None, for_assets: bool = Fals
         if permission_in(str(error)) == "storage.buckets.get":
             # Whoever may use objects need not be allowed to look at the bucket.
             return Finding(bucket, "ok", "the account may not see where it is (storage.buckets.get)")
-        return Finding(bucket, "failed", str(error), _remedy(bucket, error))
+        return Finding(bucket, "failed", _short(error), _remedy(bucket, error))
     complaint = misplaced(place, region, for_assets)
     return Finding(bucket, "warning" if complaint else "ok", *(complaint or (f"there, in {', '.join(place)}",)))
 
@@ -103,16 +105,33 @@ def check_access(folder: str) -> Finding:
         "deleted": partial(_deleted, path),
     }
     for step, work in steps.items():
-        left = "" if step == "written" else f"; {path} is left there"
         try:
-            good = work()
+            problem = None if work() else (f"an object that should be {step} is not", _RULES)
         except Exception as error:  # Google's clients raise what has no base in common.
-            said = str(error) or type(error).__name__
-            return Finding(name, "failed", f"no object can be {step}: {said}{left}", _remedy(folder, error))
-        if not good:
-            remedy = "see whether a rule of the bucket changes objects, or keeps them"
-            return Finding(name, "failed", f"an object that should be {step} is not{left}", remedy)
+            problem = f"no object can be {step}: {_short(error)}", _remedy(folder, error)
+        if problem is not None:
+            left = "" if step == "written" or _is_gone(path) else f"; {path} is left there"
+            return Finding(name, "failed", f"{problem[0]}{left}", problem[1])
     return Finding(name, "ok", "an object was written, read, listed and deleted")
+
+
+def _short(error: Exception) -> str:
+    text, permission = str(error), permission_in(str(error))
+    if permission:
+        return f"{permission} is denied"
+    if "without Google credentials" in text:
+        return "there are no Google credentials to reach it with"
+    return text[:300] or type(error).__name__
+
+
+def _is_gone(path: str) -> bool:
+    try:
+        storage.remove(path)
+    except Exception:
+        return False
+    with contextlib.suppress(Exception):  # Who may delete need not be allowed to look.
+        return not storage.exists(path)
+    return True
 
 
 def _written(path: str) -> bool:

@@ -76,7 +76,7 @@ def _storage_checks(config: DoctorConfig, options: PipelineOptions | None) -> li
     google = {} if options is None else options.get_all_options()
     paths = (config.output, config.bucket, google.get("temp_location"), google.get("staging_location"))
     region = google.get("region") if options is not None and "dataflow" in str(google.get("runner")).lower() else None
-    checks, limit = [], config.timeout + 2 * MARGIN
+    checks, limit = [], config.timeout + MARGIN
     if config.output and not storage.is_gcs(config.output):
         checks.append(Check("output", partial(machine_checks.check_space, config.output)))
     for bucket in bucket_checks.buckets_of(*paths):

@@ -17,7 +17,14 @@ import pytest
 from rsbot_beam.data.findings import Finding
 from rsbot_beam.earthengine import login_check
 from rsbot_beam.earthengine.endpoint import Endpoint
-from rsbot_beam.earthengine.login_check import KEY_VARIABLE, Login, check_login, default_problem, key_problem, refusal_of
+from rsbot_beam.earthengine.login_check import (
+    KEY_VARIABLE,
+    Login,
+    check_login,
+    default_problem,
+    key_problem,
+    refusal_of,
+)
 from tests.loopback import Question, Says, Scripted, black_hole, scripted
 
 TOKEN = "token-that-nobody-may-see"
@@ -95,7 +102,11 @@ def test_none_needs_nothing() -> None:
         (b'"SECRET"', "is not the key of a service account", "create a key"),
         ({"type": "authorized_user", "refresh_token": "SECRET"}, "is a user's login", KEY_VARIABLE),
         ({"installed": {"client_secret": "SECRET"}}, "identity of a program (OAuth client)", "create a key"),
-        ({"type": "service_account", "private_key": "SECRET"}, "has no client_email, token_uri", "download the key anew"),
+        (
+            {"type": "service_account", "private_key": "SECRET"},
+            "has no client_email, token_uri",
+            "download the key anew",
+        ),
         (
             {"type": "service_account", "private_key": "SECRET", "client_email": "a@b", "token_uri": "http://x/y"},
             "is not the key of a service account",
@@ -147,7 +158,10 @@ def test_a_login_that_only_earth_engine_s_client_reads_is_named(nobody: Path) ->
     place.parent.mkdir(parents=True)
     place.write_text('{"refresh_token": "SECRET"}')
     finding = check("default").finding
-    assert "the login in ~/.config/earthengine/credentials is one that only Earth Engine's own client reads" in finding.remedy
+    assert (
+        "the login in ~/.config/earthengine/credentials is one that only Earth Engine's own client reads"
+        in finding.remedy
+    )
     assert "SECRET" not in shown(finding)
 
 
@@ -203,7 +217,12 @@ def test_a_user_s_login_that_was_revoked(
 @pytest.mark.parametrize(
     ("error", "description", "found", "remedy"),
     [
-        ("invalid_grant", "Invalid JWT: Token must be ... in a reasonable timeframe", "clock of this machine", "set the clock"),
+        (
+            "invalid_grant",
+            "Invalid JWT: Token must be ... in a reasonable timeframe",
+            "clock of this machine",
+            "set the clock",
+        ),
         ("invalid_grant", "Invalid grant: account not found", "does not exist any more", "another service account"),
         ("invalid_grant", "Invalid JWT Signature.", "the key was deleted", "create a new key"),
         ("invalid_grant", "reauth related error (invalid_rapt)", "asks for a new login", "log in again"),

@@ -14,7 +14,9 @@ HELP = "type.googleapis.com/google.rpc.Help"
 
 
 def answer(code: int, message: str, *details: dict[str, Any], status: str = "PERMISSION_DENIED") -> bytes:
-    return json.dumps({"error": {"code": code, "message": message, "status": status, "details": list(details)}}).encode()
+    return json.dumps(
+        {"error": {"code": code, "message": message, "status": status, "details": list(details)}}
+    ).encode()
 
 
 DISABLED = answer(
@@ -80,7 +82,13 @@ NO_TOKEN = answer(
 @pytest.mark.parametrize(
     ("status", "body", "reason", "permission", "remedy"),
     [
-        (403, DISABLED, "SERVICE_DISABLED", "", "gcloud services enable earthengine.googleapis.com --project my-project"),
+        (
+            403,
+            DISABLED,
+            "SERVICE_DISABLED",
+            "",
+            "gcloud services enable earthengine.googleapis.com --project my-project",
+        ),
         (403, DENIED, "USER_PROJECT_DENIED", "serviceusage.services.use", "roles/serviceusage.serviceUsageConsumer"),
         (403, UNREGISTERED, "NOT_REGISTERED", "", "earth-engine/configuration?project=my-project"),
         (403, NO_ROLE, "", "earthengine.computations.create", "--role=roles/earthengine.viewer"),
@@ -117,7 +125,9 @@ def test_another_service_that_is_disabled_is_named() -> None:
     assert "gcloud services enable dataflow.googleapis.com --project p" in remedy_for(refusal, "p")
 
 
-@pytest.mark.parametrize("details", ["text", {"a": 1}, [1, None, "x"], [{"@type": 3}], [{"@type": INFO, "metadata": None}]])
+@pytest.mark.parametrize(
+    "details", ["text", {"a": 1}, [1, None, "x"], [{"@type": 3}], [{"@type": INFO, "metadata": None}]]
+)
 def test_details_of_any_shape_are_survived(details: Any) -> None:
     body = json.dumps({"error": {"code": 403, "message": "no", "details": details}}).encode()
     assert read_refusal(403, body).message == "no"
@@ -135,7 +145,10 @@ def test_html_is_told_as_text() -> None:
 @pytest.mark.parametrize(
     ("text", "permission"),
     [
-        ("a@b does not have storage.objects.create access to the Google Cloud Storage object.", "storage.objects.create"),
+        (
+            "a@b does not have storage.objects.create access to the Google Cloud Storage object.",
+            "storage.objects.create",
+        ),
         ("Permission 'storage.buckets.get' denied on resource (or it may not exist).", "storage.buckets.get"),
         ("https://storage.googleapis.com/storage/v1/b/x: not found", ""),
         ("earthengine.googleapis.com is down", ""),

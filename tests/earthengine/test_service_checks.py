@@ -127,7 +127,11 @@ def test_what_never_comes_or_breaks_off_costs_seconds(given: dict[str, Any], fau
 @pytest.mark.parametrize(
     ("given", "found", "remedy"),
     [
-        ({"rate_429": 1.0, "retry_after": 7}, "8 of 8 questions at once met the quota: Too Many Requests", "wait for it"),
+        (
+            {"rate_429": 1.0, "retry_after": 7},
+            "8 of 8 questions at once met the quota: Too Many Requests",
+            "wait for it",
+        ),
         ({"rate_500": 1.0}, "8 of 8 questions at once failed", "runs retry them"),
         ({"rate_hang": 1.0}, "does not answer in time", "runs retry them"),
     ],
