@@ -18,7 +18,7 @@ from rsbot_beam.runs.beam_checks import (
     check_job_server,
     kind_of,
 )
-from rsbot_beam.runs.beam_options import parse_flags
+from rsbot_beam.runs.beam_options import read_options
 from tests.loopback import Question, Says, Scripted, black_hole, scripted
 
 TOKEN = "token-that-nobody-may-see"
@@ -47,12 +47,12 @@ def server() -> Iterator[Scripted]:
     ],
 )
 def test_kinds_of_runners(runner: str, kind: str) -> None:
-    assert kind_of(parse_flags([f"--runner={runner}"])) == kind
+    assert kind_of(read_options([f"--runner={runner}"])) == kind
 
 
 def test_all_that_dataflow_needs_is_there() -> None:
     flags = [*FLAGS, IMAGE, "--service_account_email=robot@p.iam.gserviceaccount.com", "--max_num_workers=4"]
-    finding = check_dataflow_flags(parse_flags(flags), EARTH, "gs://b/out")
+    finding = check_dataflow_flags(read_options(flags), EARTH, "gs://b/out")
     assert (finding.state, finding.remedy) == ("ok", "")
     assert "project my-project, region europe-west1, up to 8 processes" in finding.found
     assert "robot@p" in finding.found
@@ -60,7 +60,7 @@ def test_all_that_dataflow_needs_is_there() -> None:
 
 @pytest.mark.slow
 def test_package_is_built() -> None:
-    finding = check_dataflow_flags(parse_flags(FLAGS), EARTH, None)
+    finding = check_dataflow_flags(read_options(FLAGS), EARTH, None)
     assert finding.state == "warning", finding
     assert "default service account" in finding.found
     assert "--service_account_email" in finding.remedy
@@ -86,7 +86,7 @@ def test_what_dataflow_lacks(
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.delenv("CLOUDSDK_COMPUTE_REGION", raising=False)
     kept = [flag for flag in FLAGS if not flag.startswith(left_out)]
-    finding = check_dataflow_flags(parse_flags(["--runner=DataflowRunner", *kept, *given, IMAGE]), EARTH, output)
+    finding = check_dataflow_flags(read_options(["--runner=DataflowRunner", *kept, *given, IMAGE]), EARTH, output)
     assert finding.state == "failed"
     assert words in finding.found
     assert finding.remedy
@@ -95,24 +95,24 @@ def test_what_dataflow_lacks(
 def test_the_region_of_the_environment_is_beam_s_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOUDSDK_COMPUTE_REGION", "us-east1")
     flags = [flag for flag in FLAGS if "region" not in flag]
-    assert "region us-east1" in check_dataflow_flags(parse_flags([*flags, IMAGE]), EARTH, None).found
+    assert "region us-east1" in check_dataflow_flags(read_options([*flags, IMAGE]), EARTH, None).found
 
 
 def test_an_earth_engine_that_workers_do_not_reach_is_a_warning() -> None:
     local = Endpoint(url="http://127.0.0.1:8791")
-    finding = check_dataflow_flags(parse_flags([*FLAGS, IMAGE]), local, "gs://b/out")
+    finding = check_dataflow_flags(read_options([*FLAGS, IMAGE]), local, "gs://b/out")
     assert finding.state == "warning"
     assert "workers cannot reach http://127.0.0.1:8791" in finding.found
 
 
 def test_a_key_file_is_not_sent_to_workers() -> None:
     key = Endpoint(project="my-project", credentials="key.json")
-    finding = check_dataflow_flags(parse_flags([*FLAGS, IMAGE]), key, None)
+    finding = check_dataflow_flags(read_options([*FLAGS, IMAGE]), key, None)
     assert (finding.state, "keys are not sent to Dataflow" in finding.found) == ("failed", True)
 
 
 def dataflow(server: Scripted, seconds: float = 5.0) -> Any:
-    options = parse_flags([*FLAGS, f"--dataflow_endpoint={server.url}/"])
+    options = read_options([*FLAGS, f"--dataflow_endpoint={server.url}/"])
     finding = check_dataflow(options, seconds, TOKEN)
     assert TOKEN not in repr(finding)
     return finding
@@ -155,14 +155,14 @@ def test_dataflow_refuses(server: Scripted, status: int, message: str, reason: s
 def test_dataflow_is_swallowed() -> None:
     start = time.monotonic()
     with black_hole() as hole:
-        options = parse_flags([*FLAGS, f"--dataflow_endpoint=http://{hole}"])
+        options = read_options([*FLAGS, f"--dataflow_endpoint=http://{hole}"])
         finding = check_dataflow(options, 0.4, TOKEN)
     assert "does not answer in time" in finding.found
     assert time.monotonic() - start < 5
 
 
 def flink(master: str, *more: str, seconds: float = 5.0) -> Any:
-    return check_flink(parse_flags(["--runner=FlinkRunner", f"--flink_master={master}", *more]), seconds)
+    return check_flink(read_options(["--runner=FlinkRunner", f"--flink_master={master}", *more]), seconds)
 
 
 def test_a_flink_master(server: Scripted) -> None:
@@ -200,14 +200,14 @@ def test_no_flink_listens_or_is_named() -> None:
 @pytest.mark.parametrize(("java", "state"), [(None, "failed"), ("/usr/bin/java", "ok")])
 def test_a_flink_of_beam_s_own_needs_java(java: str | None, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(beam_checks.shutil, "which", lambda name: java)
-    finding = check_flink(parse_flags(["--runner=FlinkRunner"]), 1.0)
+    finding = check_flink(read_options(["--runner=FlinkRunner"]), 1.0)
     assert finding.state == state
 
 
 def test_a_job_server() -> None:
     def found(endpoint: str | None) -> Any:
         given = [f"--job_endpoint={endpoint}"] if endpoint else []
-        return check_job_server(parse_flags(["--runner=PortableRunner", *given]), 1.0)
+        return check_job_server(read_options(["--runner=PortableRunner", *given]), 1.0)
 
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
