@@ -17,12 +17,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,15 +48,11 @@ from rsbot_beam.local_ee.profiles import REQUEST_HEADER, RESPONSE_HEADER, Profil
 from rsbot_beam.local_ee.provider import PixelGrid, Provider
 from rsbot_beam.local_ee.requests import Evaluator, PixelAnswer
 from rsbot_beam.local_ee.stats import Stats
+from rsbot_beam.local_ee.threads import worker_pool
 from rsbot_beam.local_ee.tokens import Tokens
 
 logger = logging.getLogger(__name__)
 
-# Deep graphs (hundreds of chained operations) recurse through a few Python frames for each node.
-RECURSION_LIMIT = 20_000
-STACK_BYTES = 256 * 1024 * 1024  # of each worker thread; reserved, not used, unless a graph is that deep
-# NumPy lets other threads run in its loops only; more threads than cores and a little waste memory.
-WORKERS = max(2, min(8, (os.cpu_count() or 2)))
 REFUSALS = {
     "429": (429, "Too Many Requests"),
     "500": (500, "Internal error encountered."),
@@ -381,20 +373,6 @@ def asset_name(request: Request) -> str:
     """The resource name in a request's path, `projects/P` or `projects/P/assets/ID`."""
     project, asset = request.path_params["project"], request.path_params.get("asset")
     return f"projects/{project}" if asset is None else f"projects/{project}/assets/{asset}"
-
-
-def worker_pool() -> ThreadPoolExecutor:
-    """Threads with stacks for deep graphs."""
-    sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
-    before = threading.stack_size(STACK_BYTES)
-    pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="evaluate")
-    # Threads start when work arrives, with the stack size of that moment: all are started now.
-    barrier = threading.Barrier(WORKERS + 1)
-    for _ in range(WORKERS):
-        pool.submit(barrier.wait)
-    barrier.wait()
-    threading.stack_size(before)
-    return pool
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
