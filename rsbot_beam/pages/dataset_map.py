@@ -26,7 +26,7 @@ def map_of_tiles(tiles: Tiles, classes: Mapping[str, str]) -> tuple[dict[str, An
     every = -(-len(tiles.keys) // MOST_FOOTPRINTS)
     keys, groups = tiles.keys[::every], tiles.groups[::every]
     found = pack_footprints(keys, groups)
-    notes = [f"Only every {every}th of {len(tiles.keys):,} tiles is drawn."] if every > 1 else []
+    notes = [f"Only one in {every} of {len(tiles.keys):,} tiles is drawn."] if every > 1 else []
     if found.beyond:
         notes.append(
             f"{found.beyond:,} tiles lie around a pole or beyond 85.05° of latitude, where this map (Web Mercator) ends, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rsbot_beam import storage
@@ -18,7 +19,7 @@ from rsbot_beam.pages.dataset_map import map_of_tiles
 from rsbot_beam.pages.dataset_sample import read_sample
 from rsbot_beam.pages.dataset_sheet import sheet_cells
 from rsbot_beam.pages.dataset_tiles import read_tiles, split_of_dataset
-from rsbot_beam.pages.page import PageOptions, period_text, render
+from rsbot_beam.pages.page import PageOptions, css_colour, period_text, render
 
 
 def page(path: str, options: PageOptions) -> str:
@@ -33,7 +34,7 @@ def page(path: str, options: PageOptions) -> str:
         InputError: The extra `views` is not installed.
     """
     content = require_dataset_file(path)
-    layout = layout_from_dict(content["layout"])
+    layout = with_sound_colours(layout_from_dict(content["layout"]))
     store, split = RawStore(path, layout), split_of_dataset(content)
     tiles = read_tiles(store, split)
     sample = read_sample(store, tiles, split)
@@ -67,6 +68,11 @@ def page(path: str, options: PageOptions) -> str:
         variables=sample.series.variables() if layout.steps else [],
         dead=dead_letter_rows(store, content["tiles"]["dead"]),
     )
+
+
+def with_sound_colours(layout: Layout) -> Layout:
+    """A layout whose classes have colours that can be drawn: a recipe may say anything."""
+    return replace(layout, classes=tuple(replace(item, colour=css_colour(item.colour)) for item in layout.classes))
 
 
 def facts(content: dict[str, Any]) -> list[tuple[str, str]]:

@@ -52,7 +52,7 @@ def read_evaluation(folder: str, colours: Mapping[str, str]) -> dict[str, Any]:
         metrics = json.loads(storage.read_text(path))
         scores = metrics["scores"]
         tables = _segmentation(metrics, colours) if metrics["task"] == "segmentation" else _detection(scores)
-    except (KeyError, ValueError, TypeError) as error:
+    except (LookupError, ValueError, TypeError) as error:
         raise InputError(f"{path} is damaged ({error!r}): start the same `rsbot evaluate` again") from error
     return {
         "name": storage.name_of(folder),

@@ -35,7 +35,7 @@ def outlines_near(bounds: list[list[float]]) -> list[list[float]]:
         if left < right:
             near.append(shapely.box(left, low, right, high))
     lines = shapely.intersection(_borders(), shapely.union_all(near))
-    parts = [part for part in shapely.get_parts(lines) if part.geom_type == "LineString"]
+    parts = [part for part in shapely.get_parts(lines) if part.geom_type == "LineString" and not part.is_empty]
     return [np.round(shapely.get_coordinates(part).ravel(), _DECIMALS).tolist() for part in parts]
 
 
