@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,6 @@ def write_raw_dataset(
         "dead": len(dead),
         **{name: in_split[name] for name in SPLITS},
     }
-    content["bands"] = [{**asdict(band), "statistics": None} for band in layout.all_bands]
     edit(content)
     write_dataset_file(str(root), content)
     return str(root)

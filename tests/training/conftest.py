@@ -170,6 +170,7 @@ def describe(
             "rule": "intersects",
         },
         "layout": layout_to_dict(layout),
+        "bands": [{**asdict(band), "statistics": None} for band in layout.all_bands],
         "classes": classes,
         "preprocessing": asdict(Preprocessing()),
         "features": features,
