@@ -35,14 +35,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run `rsbot view`; returns the exit code."""
     flags, _ = parser().parse(argv or [])
     from rsbot_beam.pages.build import View, write_pages
+    from rsbot_beam.pages.extras import extra
     from rsbot_beam.pages.page import PageOptions
 
     options = PageOptions(flags.base_map, live=flags.serve, examples=not flags.no_examples)
     view = View.of(flags.path)
     if flags.serve:
-        from rsbot_beam.pages.server import serve
-
-        serve(view, options, flags.host, flags.port)
+        extra("rsbot_beam.pages.server").serve(view, options, flags.host, flags.port)
         return 0
     print(summary(write_pages(view, options, flags.output)))
     return 0

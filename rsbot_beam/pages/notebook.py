@@ -6,7 +6,7 @@ import html
 import sys
 
 from rsbot_beam.pages.build import View, make_page
-from rsbot_beam.pages.kinds import DATASET, MODEL
+from rsbot_beam.pages.kinds import DATASET, MAP, MODEL
 from rsbot_beam.pages.page import PageOptions
 
 # Screen pixels: a page is scrolled within its frame.
@@ -29,6 +29,11 @@ def dataset_html(path: str, height: int = HEIGHT) -> str:
 def model_html(path: str, height: int = HEIGHT) -> str:
     """A model's page as a fragment of HTML; arguments and errors as for `dataset_html`."""
     return framed(make_page(path, MODEL, _options()), f"Model {path}", height)
+
+
+def map_html(path: str, height: int = HEIGHT) -> str:
+    """A map's page as a fragment of HTML; arguments and errors as for `dataset_html`."""
+    return framed(make_page(path, MAP, _options()), f"Map {path}", height)
 
 
 def path_html(path: str, height: int = HEIGHT) -> str:
