@@ -68,7 +68,7 @@ def test_large_objects_are_whole(tiles: MapTiles, tmp_path: Path) -> None:
     rows, cols = np.nonzero(is_line(picture))
     for found in (rows, cols):
         assert (found.max() - found.min()) / picture.shape[0] == pytest.approx(1 / 2.2, abs=0.02)
-    assert 0.1 < (picture[..., 3] == 0).mean() < 0.9, "beyond the map there is nothing"
+    assert 0.1 < (picture[..., 3] == 0).mean() < 0.95, "beyond the map there is nothing"
 
 
 def test_the_ground_is_that_of_the_raster(classes_only: MapTiles, tmp_path: Path) -> None:
@@ -109,8 +109,8 @@ def test_at_the_edge_of_the_map(tiles: MapTiles, tmp_path: Path) -> None:
 
 def test_across_the_antimeridian(tmp_path: Path) -> None:
     blocks = [
-        TileBlock("EPSG:32760", 10.0, 256, -800_000 // 512 * 512, 81_920, 2, 2),
-        TileBlock("EPSG:32701", 10.0, 256, -800_000 // 512 * 512, 18_432, 2, 2),
+        TileBlock("EPSG:32760", 10.0, 256, -800_000 // 512 * 512, 81_408, 2, 2),
+        TileBlock("EPSG:32701", 10.0, 256, -800_000 // 512 * 512, 17_920, 2, 2),
     ]
     lon, lat = (axis.ravel() for axis in lonlat_of(blocks[0]))
     codes = said_at(lon, lat)["class"][0]
