@@ -24,7 +24,7 @@ from rsbot_beam import storage
 from rsbot_beam.data.bands import LabelClass
 from rsbot_beam.data.composite import NAME as COMPOSITE
 from rsbot_beam.data.map_layout import MAP_BANDS, SAID
-from rsbot_beam.errors import InputError
+from rsbot_beam.errors import DatasetError, InputError
 from rsbot_beam.geometry.mercator import MercatorGrid
 from rsbot_beam.maps.gdal_files import Handles, gdal_settings
 from rsbot_beam.maps.map_grids import MapGrid, open_grids, open_overview
@@ -214,7 +214,9 @@ class MapTiles:
                     width=shape[1],
                 )
         except (RasterioError, CPLE_BaseError) as error:  # GDAL's own errors come through as they are
-            raise InputError(f"a raster of the map {self.root} cannot be read ({error})") from error
+            raise DatasetError(
+                f"a raster of the map {self.root} cannot be read ({error}): start the same `rsbot predict` again"
+            ) from error
 
 
 Placed = tuple[MapGrid, np.ndarray, np.ndarray]

@@ -30,7 +30,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rsbot_beam import storage
-from rsbot_beam.errors import InputError, RsbotError
+from rsbot_beam.errors import DatasetError, InputError, RsbotError
 from rsbot_beam.listening import listen, url_of
 from rsbot_beam.pages.build import PAGE_FILE, View, make_page
 from rsbot_beam.pages.kinds import MAP, Found
@@ -54,6 +54,10 @@ _HEADERS = {
 }
 # A file of a map is shown, but nothing in it runs.
 _SANDBOX = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"}
+
+
+class NotHereError(InputError):
+    """What was asked for is not served."""
 
 
 class Site:
@@ -92,10 +96,10 @@ class Site:
         """A map by its number.
 
         Raises:
-            InputError: There is none.
+            NotHereError: There is none.
         """
         if not (number.isdecimal() and len(number) < 6 and int(number) < len(self.maps)):
-            raise InputError(
+            raise NotHereError(
                 f"there is no map {number[:40]!r} here: they are counted from 0, and there are {len(self.maps)}"
             )
         with self._lock:
@@ -149,7 +153,9 @@ def make_app(site: Site, host: str = "127.0.0.1") -> ASGIApp:
             route("/{page:path}", lambda request: _page(site, request.path_params["page"])),
         ],
         exception_handlers={
-            InputError: lambda _, error: _error(404, str(error)),
+            NotHereError: lambda _, error: _error(404, str(error)),
+            DatasetError: lambda _, error: _error(500, str(error)),
+            InputError: lambda _, error: _error(400, str(error)),
             RsbotError: lambda _, error: _error(500, str(error)),
             HTTPException: lambda _, error: _error(error.status_code, error.detail),
             Exception: _failed,
@@ -214,9 +220,9 @@ def file_of(root: str, path: str) -> Response:
         path: Below it.
 
     Raises:
-        InputError: There is none, or it lies elsewhere.
+        NotHereError: There is none, or it lies elsewhere.
     """
-    missing = InputError(f"the map has no file {path[:80]!r}")
+    missing = NotHereError(f"the map has no file {path[:80]!r}")
     parts = path.split("/")
     if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
         raise missing
@@ -250,7 +256,7 @@ def _page(site: Site, path: str) -> Response:
     for part in site.parts:
         if path in (f"{part.name}/{PAGE_FILE}".lstrip("/"), f"{part.name}/".lstrip("/")):
             return RedirectResponse(site.address(part)) if part.kind == MAP else site.page(part.path, part.kind)
-    raise InputError(f"there is no page {path[:80]!r} here")
+    raise NotHereError(f"there is no page {path[:80]!r} here")
 
 
 def _json(content: object, status: int = 200) -> Response:
