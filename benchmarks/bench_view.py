@@ -60,7 +60,7 @@ def patch(key: TileKey) -> Patch:
     rng = np.random.default_rng([abs(key.row), key.col])
     label = np.full((SIZE, SIZE), rng.integers(1, 9), np.uint8)
     label[:, SIZE // 2 :] = rng.integers(1, 9)
-    pixels = {band.name: (label * 300 + rng.integers(0, 400, label.shape)).astype(np.uint16) for band in LAYOUT.bands}
+    pixels = {band.name: (label.astype(int) * 300 + rng.integers(0, 400, label.shape)).astype(np.uint16) for band in LAYOUT.bands}
     valid = dict.fromkeys([*pixels, "landcover"], np.ones(label.shape, bool))
     return Patch(key, LAYOUT, {**pixels, "landcover": label}, valid)
 
