@@ -7,28 +7,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from rsbot_beam import storage
+from rsbot_beam.data.description_file import read_description
+from rsbot_beam.data.splits import SPLITS
 from rsbot_beam.errors import DatasetError
 
 DATASET_FILE = "dataset.json"
 VERSION = 1
+# What those who read it count on.
+PARTS = (
+    *("recipe", "region", "period", "grid", "layout", "bands", "classes", "preprocessing", "features", "split"),
+    *("splits", "raw"),
+)
+_REMEDY = "remove it and start the export again"
 
 
 def read_dataset_file(root: str) -> dict[str, Any] | None:
     """Content of a dataset's description, or None where there is none.
 
     Raises:
-        DatasetError: It is damaged, or of another version.
+        DatasetError: It is damaged, lacks something, or is of another version.
     """
     path = storage.join(root, DATASET_FILE)
-    try:
-        content: dict[str, Any] = json.loads(storage.read_text(path))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise DatasetError(f"{path} is damaged ({error}): remove it and start the export again") from error
-    if content.get("version") != VERSION:
-        raise DatasetError(f"{path} has version {content.get('version')}, this package reads {VERSION}")
+    content = read_description(path, VERSION, PARTS, _REMEDY, DatasetError)
+    if content is not None and not all(_is_counted(content["splits"], name) for name in SPLITS):
+        raise DatasetError(f"{path} is damaged (`splits` does not say what {', '.join(SPLITS)} hold): {_REMEDY}")
     return content
+
+
+def _is_counted(splits: Any, name: str) -> bool:  # noqa: ANN401 - whatever the file holds
+    found = splits.get(name) if isinstance(splits, dict) else None
+    return isinstance(found, dict) and {"examples", "nbytes"} <= found.keys()
 
 
 def write_dataset_file(root: str, content: Mapping[str, Any]) -> None:

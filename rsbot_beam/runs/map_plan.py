@@ -16,7 +16,7 @@ from rsbot_beam.data.composite import NAME as COMPOSITE
 from rsbot_beam.data.composite import Composite
 from rsbot_beam.data.manifest import INFORMATION, MAP_FILE, layout_from_dict, layout_to_dict, read_manifest
 from rsbot_beam.data.map_layout import MapLayout
-from rsbot_beam.data.model_file import MODEL_FILE, SAVED_MODEL, require_model_file
+from rsbot_beam.data.model_file import MODEL_FILE, SAVED_MODEL, model_classes, require_model_file
 from rsbot_beam.data.period import Period
 from rsbot_beam.data.stitching import Seams
 from rsbot_beam.earthengine.pixels import fits
@@ -276,7 +276,7 @@ def map_layout(config: PredictConfig, model: Mapping[str, Any], seams: Seams) ->
     Raises:
         InputError: A class is unknown, or rasters or polygons are asked of a detection.
     """
-    classes = tuple(LabelClass(**item) for item in model["classes"])
+    classes = model_classes(model)
     task = str(model["task"])
     if task == "detection" and config.polygons:
         raise InputError("--polygons are made of a segmentation; this model detects objects, which become boxes")

@@ -7,14 +7,33 @@ import json
 import pytest
 
 from rsbot_beam import storage
-from rsbot_beam.data.dataset_file import read_dataset_file, require_dataset_file, write_dataset_file
+from rsbot_beam.data.dataset_file import PARTS, read_dataset_file, require_dataset_file, write_dataset_file
+from rsbot_beam.data.splits import SPLITS
 from rsbot_beam.errors import DatasetError
+
+WHOLE = {**{part: {} for part in PARTS}, "splits": {split: {"examples": 3, "nbytes": 9} for split in SPLITS}}
 
 
 def test_write_and_read(any_folder: str) -> None:
     assert read_dataset_file(any_folder) is None
-    write_dataset_file(any_folder, {"splits": {"train": 3}})
-    assert require_dataset_file(any_folder) == {"version": 1, "splits": {"train": 3}}
+    write_dataset_file(any_folder, WHOLE)
+    assert require_dataset_file(any_folder) == {"version": 1, **WHOLE}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "it is no JSON object"),
+        ({"version": 1}, "it lacks recipe, region, .*splits, raw"),
+        ({"version": 1, **{name: part for name, part in WHOLE.items() if name != "splits"}}, r"it lacks splits\)"),
+        ({"version": 1, **WHOLE, "splits": []}, "`splits` does not say what train, validation, test hold"),
+        ({"version": 1, **WHOLE, "splits": {**WHOLE["splits"], "test": {"examples": 3}}}, "`splits` does not say"),
+    ],
+)
+def test_a_description_that_lacks_something(any_folder: str, content: object, message: str) -> None:
+    storage.write_bytes(storage.join(any_folder, "dataset.json"), json.dumps(content))
+    with pytest.raises(DatasetError, match=f"dataset.json is damaged .*{message}.*start the export again"):
+        require_dataset_file(any_folder)
 
 
 def test_a_missing_dataset(any_folder: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from rsbot_beam import storage
 from rsbot_beam.data.bands import Layout
-from rsbot_beam.data.dataset_file import write_dataset_file
+from rsbot_beam.data.dataset_file import PARTS, write_dataset_file
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.data.period import Period
 from rsbot_beam.data.raw_store import RawStore
@@ -74,7 +74,7 @@ def write_all(settings: Any, transform: Any, nbytes: int = 10**9) -> dict[str, A
 def finish(settings: Any, total: dict[str, Any]) -> None:
     splits = {split: tally.to_dict() for split, tally in total.items()}
     features = {name: asdict(feature) for name, feature in settings.table.items()}
-    write_dataset_file(settings.root, {"splits": splits, "features": features})
+    write_dataset_file(settings.root, {**{part: {} for part in PARTS}, "splits": splits, "features": features})
 
 
 @pytest.fixture

@@ -1,0 +1,41 @@
+"""Descriptions of what is finished, `dataset.json` and `model.json`: JSON objects of a version, with all their parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rsbot_beam import storage
+from rsbot_beam.errors import InputError
+
+
+def read_description(
+    path: str, version: int, parts: Sequence[str], remedy: str, error: type[InputError] = InputError
+) -> dict[str, Any] | None:
+    """Content of a description, or None where there is no such file.
+
+    Args:
+        path: The file, local or `gs://`.
+        version: The version that this package reads.
+        parts: Names of what it must hold.
+        remedy: What to do about a damaged one.
+        error: What is raised.
+
+    Raises:
+        InputError: It is damaged, of another version, or lacks parts; of the type `error`.
+    """
+    try:
+        content = json.loads(storage.read_text(path))
+    except FileNotFoundError:
+        return None
+    except ValueError as cause:
+        raise error(f"{path} is damaged ({cause}): {remedy}") from cause
+    if not isinstance(content, dict):
+        raise error(f"{path} is damaged (it is no JSON object): {remedy}")
+    if content.get("version") != version:
+        raise error(f"{path} has version {content.get('version')}, this package reads {version}")
+    missing = [name for name in parts if name not in content]
+    if missing:
+        raise error(f"{path} is damaged (it lacks {', '.join(missing)}): {remedy}")
+    return content
