@@ -22,7 +22,7 @@ from benchmarks.exports import bench_folder, config, earth, export
 from benchmarks.measure import cpu_of
 from benchmarks.report import figure, heading, note
 from rsbot_beam.data.dataset_file import require_dataset_file
-from rsbot_beam.models.definition import InputShape, build_model
+from rsbot_beam.models.definition import InputShape
 from rsbot_beam.models.registry import load_model_definition
 from rsbot_beam.training.description import layout_of
 from rsbot_beam.training.feed import Examples, find_examples, training_batches
@@ -50,7 +50,7 @@ class Bench:
         content = require_dataset_file(root)
         definition = load_model_definition("unet")
         task = training_task(definition, layout_of(content), content, "sqrt")
-        model = build_model(definition, InputShape.of(layout_of(content)), len(task.index))
+        model = task.network(InputShape.of(layout_of(content)))
         task.parts.compile(model, keras.optimizers.Adam(), jit_compile=False)
         return cls(find_examples(root, "train", content, task.features), task, model)
 

@@ -190,8 +190,11 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview | str)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            # A write that a full disk refuses does not say of which file.
+            error.filename = error.filename or os.fspath(path)
         raise
 
 

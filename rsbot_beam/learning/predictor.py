@@ -100,10 +100,10 @@ class Predictor:
                 tf.config.threading.set_intra_op_parallelism_threads(self.threads)
         try:
             loaded = tf.saved_model.load(storage.local_folder(self.folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
+        except Exception as error:  # A damaged file makes TensorFlow raise whatever it stumbles over.
             raise InputError(
                 f"the SavedModel {self.folder} cannot be loaded ({str(error)[:500]}): it is missing or damaged. Copy the "
-                "whole folder of the model again, or train it again"
+                "whole folder of the model again, or start the same `rsbot train` again, which makes it anew"
             ) from error
         if SIGNATURE not in loaded.signatures:
             raise InputError(

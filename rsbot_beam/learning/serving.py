@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from rsbot_beam.data.bands import Band, Layout
+from rsbot_beam.errors import DatasetError
 from rsbot_beam.learning.any_size import of_any_size
 from rsbot_beam.learning.columns import valid_name
 from rsbot_beam.learning.preprocessing import STATISTICS_PREFIX
@@ -22,6 +23,9 @@ class ServingModule(tf.Module):
         tracked: What holds the network's variables.
         transform_folder: The transform_fn's folder, local.
         layout: What a patch holds.
+
+    Raises:
+        DatasetError: The transform_fn is missing or damaged.
     """
 
     def __init__(
@@ -35,8 +39,16 @@ class ServingModule(tf.Module):
         self._network, self._layout = network, layout
         self.tracked = tracked
         # The object has to live as long as its functions are called, and is saved with what they need.
-        self.transform = tf.saved_model.load(transform_folder)
-        self._transformed = of_any_size(self.transform.transform_fn)
+        try:
+            self.transform = tf.saved_model.load(transform_folder)
+            self._transformed = of_any_size(self.transform.transform_fn)
+        except DatasetError:
+            raise
+        except Exception as error:  # A damaged file makes TensorFlow raise whatever it stumbles over.
+            raise DatasetError(
+                f"the preprocessing {transform_folder} cannot be loaded ({str(error)[:300]}): it is missing or damaged. Remove "
+                "what is there of it and start the same `rsbot export` again, which makes it anew"
+            ) from error
 
     def signature(self) -> tf.types.experimental.ConcreteFunction:
         """The serving function, for `tf.saved_model.save(module, folder, signatures=...)`.

@@ -33,9 +33,11 @@ class ClassIndex:
 
     Attributes:
         codes: Label codes, any whole numbers; the position is the class's number.
+        unlearned: Those of them that the train split lacks: a model gives them the probability 0.
     """
 
     codes: tuple[int, ...]
+    unlearned: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         twice = sorted({code for code in self.codes if self.codes.count(code) > 1})
@@ -45,14 +47,23 @@ class ClassIndex:
             raise InputError("there is no class to learn: give the recipe's `classes`")
 
     @classmethod
-    def of(cls, classes: Sequence[LabelClass], background: bool = True) -> ClassIndex:
+    def of(
+        cls, classes: Sequence[LabelClass], background: bool = True, counts: Mapping[int, int] | None = None
+    ) -> ClassIndex:
         """The classes of a recipe, in its order.
 
         Args:
             classes: The recipe's classes.
             background: Whether code 0 is one to tell apart; not for detectors.
+            counts: Labels of the train split by class code; None takes all classes for learned.
         """
-        return cls(tuple(item.code for item in classes if background or item.code != BACKGROUND))
+        codes = tuple(item.code for item in classes if background or item.code != BACKGROUND)
+        return cls(codes, frozenset(() if counts is None else (code for code in codes if not counts.get(code))))
+
+    @property
+    def learned(self) -> tuple[bool, ...]:
+        """Whether each class is learned, in the order of the numbers."""
+        return tuple(code not in self.unlearned for code in self.codes)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -99,11 +110,11 @@ def class_weights(
         counts: Number of valid label pixels by code.
         weighting: "sqrt": one over the square root of the count; "effective": one over the effective number of samples
             (Cui et al. 2019, arXiv 1901.05555); "none": all alike.
-        largest_ratio: A class counts at most this many times as much as the least weighted one. Classes without pixels
-            get that.
+        largest_ratio: A class counts at most this many times as much as the least weighted one.
 
     Returns:
-        A weight for each class; their mean over the labelled pixels is 1.
+        A weight for each class; their mean over the labelled pixels is 1. That of a class without pixels is 0: it has no
+        say in a validation loss either.
 
     Raises:
         InputError: No pixel has any of the classes.
@@ -116,5 +127,5 @@ def class_weights(
         )
     seen = np.maximum(found, 1)
     rarity = {"none": np.ones_like(seen), "sqrt": seen**-0.5, "effective": (1 - BETA) / (1 - BETA**seen)}[weighting]
-    capped = np.minimum(rarity, rarity[found > 0].min() * largest_ratio)
+    capped = np.where(found > 0, np.minimum(rarity, rarity[found > 0].min() * largest_ratio), 0.0)
     return tuple((capped * found.sum() / (capped * found).sum()).tolist())

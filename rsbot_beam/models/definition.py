@@ -143,7 +143,8 @@ def _check_request(definition: ModelDefinition, inputs: InputShape, classes: int
     if definition.time == "required" and inputs.steps < 2:
         raise InputError(
             f"the model {definition.name!r} learns from a time series, but the dataset has "
-            f"{inputs.steps or 'no'} step(s): choose another model, such as unet, or export a recipe with a time axis"
+            f"{'one step only' if inputs.steps else 'no time axis'}: choose another model, such as unet, or export a recipe "
+            "with a time axis"
         )
     if definition.time == "none" and inputs.steps:
         raise InputError(
@@ -152,7 +153,8 @@ def _check_request(definition: ModelDefinition, inputs: InputShape, classes: int
     least = 2 if definition.task == "segmentation" else 1
     if classes < least:
         raise InputError(
-            f"{definition.task} needs at least {least} class(es), there are {classes}: give the recipe's `classes`"
+            f"{definition.task} needs {'two classes' if least > 1 else 'a class'} or more, there "
+            f"{'is one' if classes == 1 else 'is none'}: give the recipe's `classes`"
         )
 
 

@@ -44,12 +44,12 @@ def centre_labels(example: Mapping[str, tf.Tensor], index: ClassIndex, stride: i
     Args:
         example: `boxes` float32 (batch, n, 4) ymin, xmin, ymax, xmax in pixels; `box_classes` int32 (batch, n), codes;
             `box_count` int32 (batch,), how many of them are boxes; `valid`, and `label_valid` where there is one.
-        index: The classes; boxes of other codes are background.
+        index: The classes; boxes of other codes are background, as are those of classes that are not learned.
         stride: Pixels between cells.
 
     Returns:
-        `heatmap` float32 (batch, rows, columns, classes), -1 in cells of which no pixel is valid; `size` and `offset`
-        (batch, rows, columns, 3) as `CentreL1` takes them.
+        `heatmap` float32 (batch, rows, columns, classes), -1 in cells of which no pixel is valid and for classes that are
+        not learned; `size` and `offset` (batch, rows, columns, 3) as `CentreL1` takes them.
     """
     usable = _usable_cells(example, stride)
     rows, columns = usable.shape[1] or tf.shape(usable)[1], usable.shape[2] or tf.shape(usable)[2]
@@ -57,7 +57,8 @@ def centre_labels(example: Mapping[str, tf.Tensor], index: ClassIndex, stride: i
     number = index.tensor_numbers(example["box_classes"])
     size = boxes[..., 2:] - boxes[..., :2]
     there = tf.range(tf.shape(boxes)[1]) < example["box_count"][:, tf.newaxis]
-    there &= (number >= 0) & tf.reduce_all(size > 0, axis=-1)
+    learned = tf.constant(index.learned)
+    there &= (number >= 0) & tf.gather(learned, tf.maximum(number, 0)) & tf.reduce_all(size > 0, axis=-1)
     centre = (boxes[..., :2] + boxes[..., 2:]) / 2
     cell = tf.clip_by_value(tf.cast(centre, tf.int32), 0, tf.stack([rows - 1, columns - 1]))
     bumps = _bumps(cell, size, rows, columns)
@@ -68,7 +69,7 @@ def centre_labels(example: Mapping[str, tf.Tensor], index: ClassIndex, stride: i
     maps = _at_cells(values, cell, there, size, (rows, columns))
     known = maps[..., 4:] * tf.cast(usable, tf.float32)[..., tf.newaxis]
     return {
-        "heatmap": tf.where(usable[..., tf.newaxis], heatmap, -1.0),
+        "heatmap": tf.where(usable[..., tf.newaxis] & learned, heatmap, -1.0),
         "size": tf.concat([maps[..., :2], known], axis=-1),
         "offset": tf.concat([maps[..., 2:4], known], axis=-1),
     }

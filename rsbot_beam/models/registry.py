@@ -39,8 +39,13 @@ def load_model_definition(name: str, settings: Mapping[str, str] | None = None) 
     Raises:
         InputError: There is no such model, the file is broken (names file and line), or a parameter is unknown or wrong.
     """
-    definition = _from_file(Path(name)) if name.endswith(".py") or "/" in name else _built_in(name)
+    definition = _from_file(Path(name)) if is_file(name) else _built_in(name)
     return with_settings(definition, settings or {}, f"model {definition.name!r}")
+
+
+def is_file(name: str) -> bool:
+    """Whether what a model is asked for by is a path, not the name of a built-in one."""
+    return name.endswith(".py") or "/" in name
 
 
 def _built_in(name: str) -> ModelDefinition:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rsbot_beam import storage
 from rsbot_beam.data.manifest import MAP_FILE, claim
 from rsbot_beam.data.map_file import RUN_FILE, read_map_file
+from rsbot_beam.data.model_file import unlearned_classes
 from rsbot_beam.data.receipts import MapTally, ReceiptStore
 from rsbot_beam.errors import InputError
 from rsbot_beam.runs.dead_letters import check_dead_letters
@@ -92,6 +93,12 @@ def _run_or_describe(plan: MapPlan, beam_flags: Sequence[str]) -> PredictResult:
 
     config = plan.config
     LOGGER.info("%s: %s", config.output, _intention(plan))
+    unlearned = unlearned_classes(plan.model)
+    if unlearned:
+        LOGGER.info(
+            "classes that the model has not learned, as its train split had none of them, and which the map lacks: %s",
+            ", ".join(item.name for item in unlearned),
+        )
     options = pipeline_options(beam_flags, config.endpoint.max_requests)
     if is_dataflow(options):
         check_reachable(config.endpoint, output=config.output, model=config.model)

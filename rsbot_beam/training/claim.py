@@ -22,24 +22,40 @@ def claim(root: str, manifest: Mapping[str, Any]) -> None:
     Raises:
         InputError: It belongs to another training, and what differs; or it cannot be written to.
     """
-    path, plain = storage.join(root, FILE), json.loads(json.dumps(manifest))
     try:
-        if storage.write_new(path, json.dumps(plain, indent=2, sort_keys=True)):
+        if storage.write_new(storage.join(root, FILE), json.dumps(manifest, indent=2, sort_keys=True)):
             return
-        found = json.loads(storage.read_text(path))
     except OSError as error:
-        raise InputError(
-            f"{root} cannot be a model's folder ({error.strerror or error}): give another --output"
-        ) from error
+        raise _unusable(root, error) from error
+    check_claim(root, manifest)
+
+
+def check_claim(root: str, manifest: Mapping[str, Any]) -> None:
+    """Check that a folder is nobody's or this training's, without making it that.
+
+    Raises:
+        InputError: It belongs to another training, and what differs; or it is no folder.
+    """
+    path = storage.join(root, FILE)
+    try:
+        found = json.loads(storage.read_text(path))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unusable(root, error) from error
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}): give another --output, or remove {root}") from error
-    differences = list(_differences(found, plain))
+    differences = list(_differences(found, json.loads(json.dumps(manifest))))
     if differences:
         listed = "".join(f"\n  {name}: there {old}, now {new}" for name, old, new in differences)
         raise InputError(
             f"{root} belongs to another training; what differs:{listed}\n"
             "Give another --output, or the same settings to continue it"
         )
+
+
+def _unusable(root: str, error: OSError) -> InputError:
+    return InputError(f"{root} cannot be a model's folder ({error.strerror or error}): give another --output")
 
 
 def _differences(old: object, new: object, name: str = "") -> Iterator[tuple[str, str, str]]:

@@ -7,10 +7,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rsbot_beam import storage
 from rsbot_beam.data.bands import Layout
+from rsbot_beam.data.model_file import checksums
 from rsbot_beam.models.definition import ModelDefinition
+from rsbot_beam.models.registry import is_file
 from rsbot_beam.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -33,8 +37,12 @@ def dataset_fingerprint(content: Mapping[str, Any]) -> str:
 
 def manifest(config: TrainConfig, definition: ModelDefinition, content: Mapping[str, Any]) -> dict[str, Any]:
     """What a run that continues a training must have in common with it."""
+    model: dict[str, Any] = {"name": definition.name, "parameters": definition.parameters()}
+    if is_file(config.model):
+        # Under the same name and parameters an edited file builds another network.
+        model["code"] = hashlib.sha256(Path(config.model).read_bytes()).hexdigest()[:16]
     return {
-        "model": {"name": definition.name, "parameters": definition.parameters()},
+        "model": model,
         "training": config.comparable(),
         "dataset": dataset_fingerprint(content),
     }
@@ -55,7 +63,11 @@ def describe_model(
     definition, best = task.definition, state.best_epoch
     return {
         "task": definition.task,
-        "model": {"name": definition.name, "source": config.model, "parameters": definition.parameters()},
+        "model": {
+            "name": definition.name,
+            "source": absolute(config.model) if is_file(config.model) else config.model,
+            "parameters": definition.parameters(),
+        },
         "recipe": content["recipe"],
         "layout": content["layout"],
         "bands": content["bands"],
@@ -73,13 +85,14 @@ def describe_model(
             "weights_of_classes": dict(zip(map(str, task.index.codes), task.weights, strict=False)),
             "pixels_of_classes": {str(item["code"]): item["pixels"]["train"] for item in content["classes"]},
             "dataset": {
-                "path": config.dataset,
+                "path": absolute(config.dataset),
                 "fingerprint": dataset_fingerprint(content),
                 "region": content["region"],
                 "splits": content["splits"],
             },
         },
         "scores": {name: values[best] for name, values in state.history.items()},
+        "files": checksums(config.output),
         "versions": {name: _version(name) for name in PACKAGES},
     }
 
@@ -87,7 +100,13 @@ def describe_model(
 def _classes(task: TrainingTask, content: Mapping[str, Any]) -> list[dict[str, Any]]:
     """In the order of the model's outputs."""
     known = {item["code"]: item for item in content["layout"]["classes"]}
-    return [dict(known[code]) for code in task.index.codes]
+    pairs = zip(task.index.codes, task.index.learned, strict=True)
+    return [{**known[code], "learned": learned} for code, learned in pairs]
+
+
+def absolute(path: str) -> str:
+    """A path as it is understood from any working directory."""
+    return path if storage.is_gcs(path) else str(Path(path).absolute())
 
 
 def layout_of(content: Mapping[str, Any]) -> Layout:

@@ -16,6 +16,7 @@ from rsbot_beam.errors import DatasetError
 from rsbot_beam.learning.examples import SUFFIX
 from rsbot_beam.learning.features import decode_examples
 from rsbot_beam.models.augment import augmented
+from rsbot_beam.training.reasons import reason
 
 # Files whose records are mixed while reading.
 PARALLEL_FILES = 8
@@ -150,5 +151,5 @@ def unreadable(examples: Examples) -> str | None:
             for batch in tf.data.TFRecordDataset(path).batch(64):
                 tf.io.parse_example(batch, {name: tf.io.FixedLenFeature([], tf.string) for name in examples.table})
         except tf.errors.OpError as error:
-            return f"{path}: {error.message.splitlines()[0]}"
+            return f"{path}: {reason(error)}"
     return None

@@ -1,8 +1,9 @@
-"""The export of a trained model: SavedModel with the preprocessing inside, Keras model, description."""
+"""The export of a trained model: SavedModel with the preprocessing inside, and the Keras model beside it."""
 
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -13,42 +14,68 @@ from rsbot_beam.data.bands import Layout
 from rsbot_beam.data.model_file import KERAS_MODEL, SAVED_MODEL
 from rsbot_beam.errors import RsbotError
 from rsbot_beam.learning.serving import ServingModule
+from rsbot_beam.training.reasons import reason
 
 
-def export_model(trained: keras.Model, served: keras.Model, root: str, dataset: str, layout: Layout) -> None:
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A network behind the preprocessing of the dataset that it learns from.
+
+    It is put together before the first epoch, so that a preprocessing that cannot be used is not found after the last one;
+    the signature reads the network's variables, which training changes.
+
+    Attributes:
+        module: What is saved.
+        signature: The serving function.
+    """
+
+    module: ServingModule
+    signature: tf.types.experimental.ConcreteFunction
+
+    @classmethod
+    def of(cls, served: keras.Model, dataset: str, layout: Layout) -> Served:
+        """Put a network behind a dataset's preprocessing.
+
+        Args:
+            served: The network, to what users are given (see `models.serving.serving_model`).
+            dataset: The dataset's folder: its transform_fn goes into the SavedModel.
+            layout: The dataset's.
+
+        Raises:
+            DatasetError: The transform_fn is missing or damaged.
+        """
+        inputs = {tensor.name: tensor.dtype for tensor in served.inputs}
+
+        def network(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+            fed = {name: tf.cast(features[name], dtype) for name, dtype in inputs.items()}
+            outputs: dict[str, tf.Tensor] = served(fed, training=False)
+            return outputs
+
+        module = ServingModule(network, served, storage.local_folder(storage.join(dataset, "transform_fn")), layout)
+        return cls(module, module.signature())
+
+
+def export_model(trained: keras.Model, served: Served, root: str) -> None:
     """Write the SavedModel and, beside it, the Keras model.
 
     Args:
         trained: The network, from transformed features to what it learned.
-        served: The same, to what users are given (see `models.serving.serving_model`).
+        served: The same behind the preprocessing.
         root: The model's folder, local or `gs://`.
-        dataset: Folder of the dataset that it was trained on: its transform_fn goes into the SavedModel.
-        layout: The dataset's.
 
     Raises:
         RsbotError: It cannot be written.
     """
-    module = serving_module(served, dataset, layout)
     base = None if storage.is_gcs(root) else root
     try:
         with tempfile.TemporaryDirectory(prefix=storage.temporary_name(), dir=base) as folder:
-            tf.saved_model.save(module, f"{folder}/{SAVED_MODEL}", signatures={"serving_default": module.signature()})
+            tf.saved_model.save(
+                served.module, f"{folder}/{SAVED_MODEL}", signatures={"serving_default": served.signature}
+            )
             trained.save(Path(folder) / KERAS_MODEL)
             storage.copy_folder(folder, root)
     except tf.errors.OpError as error:
         raise RsbotError(
-            f"the model cannot be written to {root} ({error.message}): once that is cured, the same command continues "
+            f"the model cannot be written to {root} ({reason(error)}): once that is cured, the same command continues "
             "where it was"
         ) from error
-
-
-def serving_module(served: keras.Model, dataset: str, layout: Layout) -> ServingModule:
-    """The network behind the dataset's preprocessing."""
-    inputs = {tensor.name: tensor.dtype for tensor in served.inputs}
-
-    def network(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        fed = {name: tf.cast(features[name], dtype) for name, dtype in inputs.items()}
-        outputs: dict[str, tf.Tensor] = served(fed, training=False)
-        return outputs
-
-    return ServingModule(network, served, storage.local_folder(storage.join(dataset, "transform_fn")), layout)

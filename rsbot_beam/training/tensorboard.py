@@ -8,6 +8,8 @@ import keras
 import tensorflow as tf
 
 from rsbot_beam import storage
+from rsbot_beam.errors import RsbotError
+from rsbot_beam.training.reasons import reason
 
 FOLDER = "logs"
 
@@ -25,14 +27,27 @@ class ScalarLogs(keras.callbacks.Callback):
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Writes a number for each of the logs."""
+        """Writes a number for each of the logs.
+
+        Raises:
+            RsbotError: They cannot be written, as on a full disk.
+        """
         if self._folder is None:
             return
+        try:
+            self._write(self._folder, epoch, logs or {})
+        except tf.errors.OpError as error:
+            raise RsbotError(
+                f"the logs of the training cannot be written to {self._folder} ({reason(error)}): once that is cured, the "
+                "same command continues where it was"
+            ) from error
+
+    def _write(self, folder: str, epoch: int, logs: dict[str, Any]) -> None:
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        for name, value in {**(logs or {}), "learning_rate": rate}.items():
+        for name, value in {**logs, "learning_rate": rate}.items():
             split = "validation" if name.startswith("val_") else "train"
             if split not in self._writers:
-                self._writers[split] = tf.summary.create_file_writer(storage.join(self._folder, split))
+                self._writers[split] = tf.summary.create_file_writer(storage.join(folder, split))
             with self._writers[split].as_default():
                 _scalar(f"epoch_{name.removeprefix('val_')}", float(value), epoch)
         for writer in self._writers.values():

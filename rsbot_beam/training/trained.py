@@ -13,12 +13,12 @@ import numpy as np
 
 from rsbot_beam import storage
 from rsbot_beam.data.bands import LabelClass, Layout
-from rsbot_beam.data.model_file import KERAS_MODEL, SAVED_MODEL, require_model_file
+from rsbot_beam.data.model_file import KERAS_MODEL, SAVED_MODEL, model_classes, require_model_file, unlearned_classes
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.errors import InputError
 from rsbot_beam.learning.predictor import Predictor
 from rsbot_beam.models.classes import ClassIndex
-from rsbot_beam.models.registry import load_model_definition
+from rsbot_beam.models.registry import is_file, load_model_definition
 from rsbot_beam.training.description import layout_of
 
 
@@ -53,8 +53,7 @@ class TrainedModel:
         description = require_model_file(root)
         predictor = Predictor(storage.join(root, SAVED_MODEL))
         predictor.load()
-        classes = tuple(LabelClass(**item) for item in description["classes"])
-        return cls(root, description, layout_of(description), classes, predictor)
+        return cls(root, description, layout_of(description), model_classes(description), predictor)
 
     @property
     def task(self) -> str:
@@ -64,7 +63,8 @@ class TrainedModel:
     @property
     def index(self) -> ClassIndex:
         """The classes' codes and numbers."""
-        return ClassIndex(tuple(item.code for item in self.classes))
+        unlearned = frozenset(item.code for item in unlearned_classes(self.description))
+        return ClassIndex(tuple(item.code for item in self.classes), unlearned)
 
     def network(self) -> keras.Model:
         """The Keras model alone, from transformed features to what it learned, to train on or to take apart.
@@ -72,10 +72,11 @@ class TrainedModel:
         Raises:
             InputError: It is damaged, or the Python file of a user's own model is gone.
         """
-        importlib.import_module("rsbot_beam.models.training_parts")
-        told = self.description["model"]
         # Keras finds layers by their names once the modules that define them are loaded.
-        load_model_definition(told["source"] if "/" in told["source"] or ".py" in told["source"] else told["name"])
+        for module in ("training_parts", "all_classes"):
+            importlib.import_module(f"rsbot_beam.models.{module}")
+        told = self.description["model"]
+        load_model_definition(told["source"] if is_file(told["source"]) else told["name"])
         path = storage.join(storage.local_folder(self.root), KERAS_MODEL)
         try:
             return keras.models.load_model(path)

@@ -115,7 +115,7 @@ def test_from_train_to_scores(plain: str, tmp_path: Path, capsys: pytest.Capture
     assert "model.json" in capsys.readouterr().out
     from rsbot_beam.training.trained import TrainedModel
 
-    assert TrainedModel.load(model).network().count_params() == 3 * 3 * 3 * 8 + 8 + 8 * 4 + 4
+    assert TrainedModel.load(model).network().count_params() == 3 * 3 * 3 * 8 + 8 + 8 * 3 + 3
     assert json.loads(Path(model, "model.json").read_text())["model"]["parameters"] == {"kernel": 3}
     assert rsbot.main(["evaluate", "--model", model, "--dataset", plain, "--split", "all"]) == 0
     out = capsys.readouterr().out

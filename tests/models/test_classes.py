@@ -39,6 +39,14 @@ def test_detectors_do_not_search_the_background() -> None:
     assert len(ClassIndex.of(classes)) == 3
 
 
+def test_classes_without_a_label_are_not_learned() -> None:
+    classes = [LabelClass(0, "background"), LabelClass(2, "wind"), LabelClass(1, "solar")]
+    index = ClassIndex.of(classes, counts={0: 5, 1: 3, 2: 0, 77: 9})
+    assert (index.codes, index.unlearned, index.learned) == ((0, 2, 1), {2}, (True, False, True))
+    assert ClassIndex.of(classes, background=False, counts={0: 5, 1: 3}).learned == (False, True)
+    assert all(ClassIndex.of(classes).learned)
+
+
 @pytest.mark.parametrize(
     ("codes", "message"), [((1, 2, 1), r"codes \[1\] are listed twice"), ((), "no class to learn")]
 )
@@ -61,8 +69,8 @@ def test_square_roots_of_the_counts() -> None:
 def test_rare_classes_count_more_but_not_beyond_the_ratio(weighting: str) -> None:
     counts = {0: 10**7, 1: 10**4, 2: 1}
     weights = class_weights(ClassIndex((0, 1, 2, 3)), counts, weighting)  # type: ignore[arg-type]
-    assert weights[0] <= weights[1] <= weights[2] == weights[3]
-    assert max(weights) / min(weights) <= LARGEST_RATIO + 1e-9
+    assert 0 < weights[0] <= weights[1] <= weights[2] <= weights[0] * (LARGEST_RATIO + 1e-9)
+    assert weights[3] == 0
     assert sum(weights[c] * n for c, n in counts.items()) == pytest.approx(sum(counts.values()))
 
 

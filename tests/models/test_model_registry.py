@@ -185,10 +185,10 @@ def test_a_model_that_does_not_fit_its_task(own: Path, old: str, new: str, messa
 @pytest.mark.parametrize(
     ("name", "inputs", "classes", "message"),
     [
-        ("tempcnn", InputShape(3), 4, "learns from a time series, but the dataset has no step(s)"),
-        ("utae", InputShape(3, steps=1), 4, "has 1 step(s)"),
-        ("unet", InputShape(3), 1, "segmentation needs at least 2 class(es), there are 1"),
-        ("centernet", InputShape(3), 0, "detection needs at least 1 class(es), there are 0"),
+        ("tempcnn", InputShape(3), 4, "learns from a time series, but the dataset has no time axis"),
+        ("utae", InputShape(3, steps=1), 4, "has one step only"),
+        ("unet", InputShape(3), 1, "segmentation needs two classes or more, there is one"),
+        ("centernet", InputShape(3), 0, "detection needs a class or more, there is none"),
     ],
 )
 def test_a_model_that_does_not_fit_the_dataset(name: str, inputs: InputShape, classes: int, message: str) -> None:

@@ -150,7 +150,7 @@ def test_another_schedule_and_16_bits(plain_dataset: str, tmp_path: Path) -> Non
 
 
 def test_the_learning_rate_rises_and_falls(plain_dataset: str) -> None:
-    from rsbot_beam.training.train import learning_rate
+    from rsbot_beam.training.schedules import learning_rate
 
     rates = learning_rate(config(plain_dataset, "-", epochs=10, learning_rate=0.1), steps=10)
     values = [float(rates(step)) for step in range(100)]  # type: ignore[operator]
@@ -172,14 +172,31 @@ def test_training_in_a_bucket(plain_dataset: str, gcs: str) -> None:
 
 
 def test_a_class_that_is_missing_from_train_weighs_nothing(
-    plain_dataset: str, plain_model: str, caplog: pytest.LogCaptureFixture
+    plain_dataset: str, plain_model: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told = json.loads(Path(plain_model, "model.json").read_text())["training"]["weights_of_classes"]
-    assert told["9"] == 0.0
-    assert min(told[code] for code in "125") > 0
+    told = json.loads(Path(plain_model, "model.json").read_text())
+    weights = told["training"]["weights_of_classes"]
+    assert weights["9"] == 0.0
+    assert min(weights[code] for code in "125") > 0
+    assert {item["code"]: item["learned"] for item in told["classes"]} == {1: True, 2: True, 5: True, 9: False}
     with caplog.at_level(logging.WARNING):
-        train(plain_dataset, plain_model)
-    assert "not in the train split, and so not learned: never there" in caplog.text
+        train(plain_dataset, tmp_path / "model", epochs=1)
+    assert "not in the train split, and so not learned and never predicted: never there" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["plain", "series"])
+def test_a_class_that_is_missing_from_train_is_never_predicted(kind: str, request: pytest.FixtureRequest) -> None:
+    """Through the SavedModel; the other classes share all that there is."""
+    from rsbot_beam import read_patches
+    from rsbot_beam.training.trained import TrainedModel
+
+    root, output = (request.getfixturevalue(f"{kind}_{thing}") for thing in ("dataset", "model"))
+    model = TrainedModel.load(output)
+    assert model.index.unlearned == {9}
+    for _, outputs in model.predictions(list(read_patches(root))[:8], 8):
+        assert outputs["probabilities"].shape == (16, 16, 4)
+        assert not outputs["probabilities"][..., 3].any()
+        assert np.allclose(outputs["probabilities"].sum(axis=-1), 1, atol=1e-6)
 
 
 def empty(split: str) -> Callable[[dict[str, Any]], None]:
@@ -229,7 +246,10 @@ def test_an_unreadable_shard_is_named(plain_dataset: str, changed_dataset: Chang
         ({"model": "unnet"}, r"there is no model 'unnet'; did you mean 'unet'\?"),
         ({"settings": {"widht": "8"}}, r"model 'unet' has no parameter 'widht'; did you mean 'width'\?"),
         ({"settings": {"width": "wide"}}, r"width='wide' is not of type int"),
-        ({"model": "tempcnn", "settings": {}}, r"'tempcnn' learns from a time series, but the dataset has no step"),
+        (
+            {"model": "tempcnn", "settings": {}},
+            r"'tempcnn' learns from a time series, but the dataset has no time axis",
+        ),
         ({"model": "centernet", "settings": {}}, r"learns boxes, but the recipe 'made' has none: export solar, wind"),
         ({"model": "nowhere.py"}, r"the model file nowhere.py does not exist"),
     ],
@@ -237,6 +257,7 @@ def test_an_unreadable_shard_is_named(plain_dataset: str, changed_dataset: Chang
 def test_what_cannot_be_trained(plain_dataset: str, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         train(plain_dataset, tmp_path / "model", **changes)
+    assert not (tmp_path / "model").exists()  # The corrected command finds the folder free.
 
 
 def without_label(content: dict[str, Any]) -> None:
