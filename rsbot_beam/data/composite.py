@@ -49,7 +49,8 @@ class Composite:
             None where there are no statistics of the bands.
         """
         chosen = picture_bands(layout)
-        known = {band["name"]: band["statistics"]["quantiles"] for band in bands if "statistics" in band}
+        # The label has none.
+        known = {band["name"]: band["statistics"]["quantiles"] for band in bands if band.get("statistics")}
         if not set(chosen) <= set(known):
             return None
         low = min(float(known[name][BLACK]) for name in chosen)

@@ -99,10 +99,8 @@ def class_areas(codes: np.ndarray, geobox: GeoBox, nodata: int | None = None) ->
     """
     if codes.shape != tuple(geobox.shape):
         raise GridError(f"codes of shape {codes.shape} do not fit a geobox of shape {tuple(geobox.shape)}")
-    flat = codes.reshape(-1)
-    counts = np.bincount(flat)
-    areas = np.bincount(flat, weights=pixel_areas(geobox).reshape(-1)) / SQUARE_METRES_PER_HECTARE
-    return {int(code): float(areas[code]) for code in np.flatnonzero(counts) if code != nodata}
+    areas = np.bincount(codes.reshape(-1), weights=pixel_areas(geobox).reshape(-1)) / SQUARE_METRES_PER_HECTARE
+    return {int(code): float(areas[code]) for code in np.flatnonzero(areas) if code != nodata}
 
 
 def _has_rows(geobox: GeoBox) -> bool:

@@ -34,6 +34,12 @@ def test_one_range_for_all_bands_from_the_train_split() -> None:
 def test_none_without_statistics() -> None:
     assert Composite.of(layout("VV"), []) is None
     assert Composite.of(layout("VV"), [{"name": "VV"}]) is None
+    assert Composite.of(layout("VV"), [{"name": "VV", "statistics": None}]) is None
+
+
+def test_the_label_has_no_statistics() -> None:
+    told = [*described(VV=(1, 2)), {"name": "label", "statistics": None}]
+    assert Composite.of(layout("VV"), told) == Composite(("VV",), 1.0, 2.0)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32", "float64"])
