@@ -10,7 +10,7 @@ UV_VERSION := 0.13.9
 READY := $(VENV)/.ready
 DEMO := demo
 
-.PHONY: help setup demo test test-fast test-long lint format bench lock clean
+.PHONY: help setup demo test test-fast test-long browser lint format bench lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ test-fast: $(READY) ## the tests without pipelines, servers and emulators (under
 
 test-long: $(READY) ## what takes minutes: trainings on real imagery, which print their scores, and more kills (10 minutes)
 	$(BIN)/python -m pytest -s -m long
+
+browser: ## install Chromium for the tests of pages (Debian and Ubuntu; without it they are skipped)
+	@command -v chromium >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; }
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check .
