@@ -57,10 +57,13 @@ def shards(tiles: int) -> Iterator[Shard]:
 
 def patch(key: TileKey) -> Patch:
     """A patch of two fields and noise."""
-    rng = np.random.default_rng([abs(key.row), key.col])
+    rng = np.random.default_rng([abs(key.row), abs(key.col)])
     label = np.full((SIZE, SIZE), rng.integers(1, 9), np.uint8)
     label[:, SIZE // 2 :] = rng.integers(1, 9)
-    pixels = {band.name: (label.astype(int) * 300 + rng.integers(0, 400, label.shape)).astype(np.uint16) for band in LAYOUT.bands}
+    pixels = {
+        band.name: (label.astype(int) * 300 + rng.integers(0, 400, label.shape)).astype(np.uint16)
+        for band in LAYOUT.bands
+    }
     valid = dict.fromkeys([*pixels, "landcover"], np.ones(label.shape, bool))
     return Patch(key, LAYOUT, {**pixels, "landcover": label}, valid)
 
@@ -105,7 +108,8 @@ def open_page(page: Path) -> tuple[float, float, float]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         tab = browser.new_page(viewport={"width": 1280, "height": 900})
         tab.goto(page.as_uri())
-        tab.wait_for_function("performance.getEntriesByType('paint').length > 1")
+        while not tab.evaluate("performance.getEntriesByName('first-contentful-paint').length"):
+            tab.wait_for_timeout(20)
         paint, drawn = tab.evaluate(
             "[performance.getEntriesByName('first-contentful-paint')[0].startTime,"
             " performance.getEntriesByType('navigation')[0].domContentLoadedEventStart]"

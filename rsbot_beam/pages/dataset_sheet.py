@@ -179,7 +179,7 @@ def _picture(name: str, note: str, image: np.ndarray, *, exact: bool = False, im
         "note": note,
         "exact": exact,
         "imagery": imagery,
-        "uri": data_uri(encode_picture(small, exact=exact, least_side=_SIDE if exact else 0), "webp"),
+        "uri": data_uri(encode_picture(small, exact=exact, least_side=_SIDE), "webp"),
     }
 
 

@@ -13,6 +13,8 @@ import shapely
 _AROUND = 20.0
 # Decimals of a degree: 1 km; the outlines are drawn for maps of 1:110 million.
 _DECIMALS = 2
+# Degrees up to which lines are kept, longitude and latitude.
+_CUT = (179.99, 89.9)
 _FILE = Path("tests", "fixtures", "naturalearth_lowres", "naturalearth_lowres.shp")
 
 
@@ -48,8 +50,10 @@ def _borders() -> shapely.Geometry:
     import pyogrio.raw
 
     _, _, geometries, _ = pyogrio.raw.read(path, columns=[])
-    merged = shapely.line_merge(shapely.union_all(shapely.boundary(shapely.from_wkb(geometries))))
-    return shapely.simplify(merged, 10.0**-_DECIMALS)
+    lines = shapely.union_all(shapely.boundary(shapely.from_wkb(geometries)))
+    # Countries are cut along the antimeridian and around the south pole: no coasts.
+    lines = shapely.intersection(lines, shapely.box(-_CUT[0], -_CUT[1], *_CUT))
+    return shapely.simplify(shapely.line_merge(lines), 10.0**-_DECIMALS)
 
 
 def _natural_earth() -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import http.server
 import shutil
@@ -22,6 +23,10 @@ _FLAGS = (
     *("--disable-component-update", "--disable-sync"),
 )
 
+# A grey pixel.
+_PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=="
+)
 # Opens a page: `open_page(url, width=..., height=..., dark=..., hosts=(...))`.
 OpenPage = Callable[..., "Page"]
 
@@ -43,11 +48,13 @@ class Watch:
 
     Attributes:
         hosts: Beginnings of addresses that the page may ask for.
+        answer: Beginning of addresses that are answered here with a picture, as nobody is there.
         wrong: Errors, warnings, and requests to anywhere else.
     """
 
-    def __init__(self, hosts: tuple[str, ...]) -> None:
+    def __init__(self, hosts: tuple[str, ...], answer: str = "") -> None:
         self.hosts = hosts
+        self.answer = answer
         self.wrong: list[str] = []
 
     def attach(self, page: Page) -> None:
@@ -61,7 +68,9 @@ class Watch:
         return url.startswith(("data:", "blob:", "about:", *self.hosts))
 
     def _route(self, route: Route) -> None:
-        if self._is_own(route.request.url):
+        if self.answer and route.request.url.startswith(self.answer):
+            route.fulfill(body=_PICTURE, content_type="image/png")
+        elif self._is_own(route.request.url):
             route.continue_()
         else:
             route.abort()
@@ -83,17 +92,23 @@ class Watch:
 def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Opens pages; at the end of the test none may have said an error, or asked for anything but its own address.
 
-    `hosts` are beginnings of further addresses that a page may ask for.
+    `hosts` are beginnings of further addresses that a page may ask for; those that begin with `answer` get a picture.
     """
     opened: list[tuple[Any, Watch]] = []
 
     def open_it(
-        url: str, *, width: int = 1280, height: int = 900, dark: bool = False, hosts: tuple[str, ...] = ()
+        url: str,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        dark: bool = False,
+        hosts: tuple[str, ...] = (),
+        answer: str = "",
     ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light"
         )
-        watch = Watch((url, *hosts))
+        watch = Watch((url, *hosts), answer)
         opened.append((context, watch))
         page = context.new_page()
         watch.attach(page)

@@ -54,7 +54,8 @@
   }
 
   function degrees(value, positive, negative, digits) {
-    return Math.abs(value).toFixed(digits) + "° " + (value < 0 ? negative : positive);
+    const sign = Math.abs(value) % 180 < 1e-9 ? "" : value < 0 ? negative : positive;
+    return (Math.abs(value).toFixed(digits) + "° " + sign).trim();
   }
 
   /** A place for people. */

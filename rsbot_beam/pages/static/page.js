@@ -30,9 +30,9 @@ window.rsbot = (function () {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
-  /** Calls a function when light turns to dark or back. */
+  /** Calls a function when light turns to dark or back, or the screen to paper. */
   function onScheme(call) {
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", call);
+    for (const query of ["(prefers-color-scheme: dark)", "print"]) matchMedia(query).addEventListener("change", call);
   }
 
   /** Shows those of the items whose data-* hold what all selects of a form say; tells how many in its output. */
