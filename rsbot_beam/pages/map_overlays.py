@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from rsbot_beam.data.composite import NAME as COMPOSITE
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry.mercator import RADIUS, MercatorGrid, latitude, picture_grid
 from rsbot_beam.maps.detection_files import WORLD, DetectionFiles
@@ -77,7 +76,7 @@ def _picture(content: MapContent, raster: str, place: MercatorGrid) -> bytes:
     pixels, valid = content.tiles.sample(raster, place)
     colours = np.where(valid, shade(raster, pixels, content.classes), 0)
     image = np.concatenate([colours, np.where(valid, 255, 0)[None]]).astype(np.uint8)
-    return encode_picture(np.moveaxis(image, 0, -1), exact=raster != COMPOSITE)
+    return encode_picture(np.moveaxis(image, 0, -1), exact=raster == "class")
 
 
 def _values(content: MapContent, place: MercatorGrid) -> dict[str, Any] | None:

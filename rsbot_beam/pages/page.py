@@ -201,8 +201,10 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def amount(value: float) -> str:
-    """An area for people: whole ones with separators, small ones with three digits."""
-    return f"{value:,.0f}" if value >= 1000 or not value else f"{value:.3g}"
+    """An area for people: whole units, or hundredths of them where there are few; what is there is not said to be nothing."""
+    if 0 < value < 0.005:
+        return "< 0.01"
+    return f"{value:,.0f}" if value >= 100 or not value else f"{value:.2f}"
 
 
 def share(value: float | None) -> str:

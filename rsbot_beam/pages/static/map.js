@@ -33,7 +33,8 @@
 
   /** A list of check boxes, one for each layer, in the map's corner. */
   function layerSwitches(map) {
-    const list = rsbot.element("fieldset", { class: "switches" }, rsbot.element("legend", {}, "Layers"));
+    const list = rsbot.element("details", { class: "switches" }, rsbot.element("summary", {}, "Layers"));
+    list.open = map.getSize().x > 520; // on a phone it would hide the map
     const control = L.control({ position: "topright" });
     control.onAdd = () => {
       L.DomEvent.disableClickPropagation(list);
@@ -119,6 +120,11 @@
   function worldY(lat) {
     const s = Math.sin((Math.max(-LIMIT, Math.min(LIMIT, lat)) * Math.PI) / 180);
     return 0.5 - Math.log((1 + s) / (1 - s)) / (4 * Math.PI);
+  }
+
+  /** Inverse of worldY. */
+  function latOf(y) {
+    return (Math.atan(Math.sinh(Math.PI * (1 - 2 * y))) * 180) / Math.PI;
   }
 
   const STEPS = [30, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005];
@@ -310,5 +316,5 @@
     },
   });
 
-  Object.assign(rsbot, { makeMap, CanvasLayer, Footprints, placeText, worldX, worldY, frame });
+  Object.assign(rsbot, { makeMap, CanvasLayer, Footprints, placeText, worldX, worldY, latOf, frame });
 })(window.rsbot);

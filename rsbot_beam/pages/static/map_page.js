@@ -13,6 +13,7 @@
   // Below lies what the map is compared with, and above it the map, cut off at the slider.
   map.createPane("beside").style.zIndex = 250;
   map.createPane("shown").style.zIndex = 260;
+  map.createPane("swipe").style.zIndex = 640; // below what pops up
   const byKey = new Map(content.layers.map((layer) => [layer.key, layer]));
 
   function picture(layer, pane) {
@@ -82,13 +83,15 @@
     handle.append(rsbot.element("span", { class: "swipe-grip", "aria-hidden": "true" }, "◂ ▸"));
     let [share, active, names] = [0.5, false, ["", ""]];
     const box = map.getContainer();
-    box.append(handle);
+    map.getPane("swipe").append(handle);
     L.DomEvent.disableClickPropagation(handle);
 
     function cut() {
       const pane = map.getPane("shown");
-      if (!active) return (pane.style.clipPath = "");
       const size = map.getSize();
+      handle.style.height = size.y + "px";
+      L.DomUtil.setPosition(handle, map.containerPointToLayerPoint([share * size.x, 0]));
+      if (!active) return (pane.style.clipPath = "");
       const corner = map.containerPointToLayerPoint([0, 0]);
       const far = map.containerPointToLayerPoint([share * size.x, size.y]);
       const at = [corner.x, corner.y, far.x, far.y].map((v) => v + "px");
@@ -98,7 +101,6 @@
     function move(to) {
       share = Math.min(1, Math.max(0, to));
       const percent = Math.round(share * 100);
-      handle.style.left = share * 100 + "%";
       handle.setAttribute("aria-valuenow", percent);
       handle.setAttribute("aria-valuetext", `${names[0]} on the left ${percent} %, ${names[1]} on the right`);
       cut();
@@ -155,9 +157,9 @@
   }
 
   function bar(value) {
-    const made = rsbot.element("span", { class: "bar", "aria-hidden": "true" });
+    const made = rsbot.element("span", { class: "share", "aria-hidden": "true" });
     made.style.width = Math.round(value * 100) + "%";
-    return rsbot.element("span", { class: "bar-frame" }, made);
+    return rsbot.element("span", { class: "share-frame" }, made);
   }
 
   /** Values of a place as elements, and as one sentence. */
@@ -178,7 +180,6 @@
     if (!values.found) row(list, "here", "no data");
     row(list, "place", rsbot.placeText(place, Math.max(12, map.getZoom())));
     box.append(list);
-    if (values.probabilities) box.append(probabilities(values.probabilities));
     if (values.note) box.append(rsbot.element("p", { class: "note" }, values.note));
     return { box, text: texts.join(", ") };
   }
@@ -237,6 +238,7 @@
     const { box, text } = described(values, place);
     popup.setLatLng(place).setContent(box).openOn(map);
     say(text);
+    part("values").replaceChildren(values.probabilities ? probabilities(values.probabilities) : "");
     return undefined;
   }
 
@@ -362,8 +364,8 @@
   for (const form of document.querySelectorAll("form.shown")) form.addEventListener("submit", (event) => event.preventDefault());
   if (content.layers.length) {
     if (byKey.has("composite") && part("beside") && part("layer").value !== "composite") part("beside").value = "composite";
-    world.add("map", L.layerGroup([shown.group]), true);
-    world.add("beside it", L.layerGroup([beside.group]), true);
+    world.add("the layer", L.layerGroup([shown.group]), true);
+    if (part("beside")) world.add("what is beside it", L.layerGroup([beside.group]), true);
     part("layer").addEventListener("change", update);
     if (part("beside")) part("beside").addEventListener("change", update);
     part("opacity").addEventListener("input", opacity);
@@ -371,4 +373,5 @@
   } else swipe.name(null, null);
   if (objects) startObjects();
   world.onPick(pick);
+  rsbot.page = { map, objects }; // for whoever looks at the page with the browser's tools
 })(window.rsbot);

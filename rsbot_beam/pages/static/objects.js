@@ -4,6 +4,8 @@
   const SMALL = 7; // screen pixels across, below which an object is a shape instead of its outline
   const RADIUS = 5;
   const REACH = 10; // screen pixels around a click in which an object is looked for
+  const CROWD = 400; // objects in view, of which more are drawn as circles that say how many are where
+  const CELL = 64; // screen pixels a side of the squares that such circles stand for
 
   /**
    * classes: [{code, name, colour}]. Objects are GeoJSON features with the properties n, code, score, lon and lat; clusters
@@ -15,13 +17,14 @@
       this._colours = new Map(classes.map((item) => [item.code, item.colour]));
       this._order = new Map(classes.map((item, index) => [item.code, index]));
       this._items = [];
-      this._clusters = [];
+      this._given = []; // clusters that a server made
+      this._clusters = []; // those that are drawn
       this._chosen = null;
     },
     /** Shows other objects. */
     set(features, clusters) {
       this._items = features.map((feature) => this._item(feature));
-      this._clusters = (clusters || []).map((c) => ({ ...c, x: rsbot.worldX(this._turn(c.lon)), y: rsbot.worldY(c.lat) }));
+      this._given = (clusters || []).map((c) => ({ ...c, x: rsbot.worldX(this._turn(c.lon)), y: rsbot.worldY(c.lat) }));
       this._items.reverse(); // the highest scores lie on top
       this.redraw();
     },
@@ -35,6 +38,7 @@
       const [x, y] = [rsbot.worldX(place.lng), rsbot.worldY(place.lat)];
       for (const c of this._clusters)
         if (Math.hypot(c.x - x, c.y - y) * scale <= Math.max(REACH, size(c.count))) return { cluster: c };
+      if (this._crowded) return null;
       let [best, nearest] = [null, REACH / scale];
       for (let i = this._items.length - 1; i >= 0; i--) {
         const item = this._items[i];
@@ -63,11 +67,20 @@
       return { feature, x: rsbot.worldX(own), y: rsbot.worldY(lat), rings, holes, across, code, score };
     },
     draw(context, size, f) {
+      const visible = this._items.filter((item) => {
+        const [x, y, reach] = [item.x * f.scale - f.left, item.y * f.scale - f.top, 2 * item.across * f.scale + 9];
+        return x > -reach && y > -reach && x < size.x + reach && y < size.y + reach;
+      });
+      this._crowded = visible.length > CROWD;
+      this._clusters = this._crowded ? crowd(visible, f) : this._given;
+      if (!this._crowded) this._drawItems(context, visible, f);
+      this._clusters.forEach((cluster) => this._drawCluster(context, cluster, f));
+    },
+    _drawItems(context, items, f) {
       const halo = rsbot.colour("--ground");
-      for (const item of this._items) {
+      for (const item of items) {
         const [x, y] = [item.x * f.scale - f.left, item.y * f.scale - f.top];
         const across = item.across * f.scale;
-        if (x < -across - 9 || y < -2 * across - 9 || x > size.x + across + 9 || y > size.y + 2 * across + 9) continue;
         const chosen = item.feature.properties.n === this._chosen;
         const colour = this._colours.get(item.code) || "#808080";
         context.globalAlpha = chosen || item.score === null ? 1 : 0.45 + 0.55 * item.score;
@@ -85,7 +98,6 @@
         }
       }
       context.globalAlpha = 1;
-      this._clusters.forEach((cluster) => this._drawCluster(context, cluster, f));
     },
     _drawCluster(context, cluster, f) {
       const [x, y] = [cluster.x * f.scale - f.left, cluster.y * f.scale - f.top];
@@ -101,6 +113,25 @@
       context.fillText(short(cluster.count), x, y);
     },
   });
+
+  /** Objects put together by squares of the view; the squares are those of the world, and do not move with it. */
+  function crowd(items, f) {
+    const cells = new Map();
+    for (const item of items) {
+      const key = Math.floor((item.x * f.scale) / CELL) + "/" + Math.floor((item.y * f.scale) / CELL);
+      const cell = cells.get(key) || { x: 0, y: 0, count: 0, codes: new Map() };
+      cell.x += item.x;
+      cell.y += item.y;
+      cell.count += 1;
+      cell.codes.set(item.code, (cell.codes.get(item.code) || 0) + 1);
+      cells.set(key, cell);
+    }
+    return Array.from(cells.values(), (cell) => {
+      const [x, y] = [cell.x / cell.count, cell.y / cell.count];
+      const code = [...cell.codes].sort((a, b) => b[1] - a[1])[0][0];
+      return { x, y, count: cell.count, code, lon: (x - 0.5) * 360, lat: rsbot.latOf(y) };
+    });
+  }
 
   /** Radius of a cluster on the screen. */
   function size(count) {
