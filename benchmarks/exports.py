@@ -12,9 +12,9 @@ import apache_beam as beam
 import urllib3
 
 from benchmarks.asset import ASSET, BANDS, CRS, LABEL, PATCH, RESOLUTION, isolated_tiles, square, write_asset
-from pipelines.earth_process import running_earth
 from rsbot_beam.data.period import Period
 from rsbot_beam.data.shards import Shard, Tally
+from rsbot_beam.earth_process import local_earth
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.earthengine.pixels import request_body
 from rsbot_beam.earthengine.source import FetchBand, plain_asset
@@ -52,7 +52,7 @@ def bench_folder() -> Iterator[Path]:
 @contextmanager
 def earth(folder: Path, latency: str = "0") -> Iterator[str]:
     """A local Earth Engine that has read the asset into memory; a small export has loaded what the client loads once."""
-    with running_earth(assets=folder, world=False, latency=latency, max_qps=0, max_concurrent=IN_FLIGHT) as url:
+    with local_earth(assets=folder, world=False, latency=latency, max_qps=0, max_concurrent=IN_FLIGHT) as url:
         read_asset(url)
         with tempfile.TemporaryDirectory(dir=folder) as output:
             run_export(config(url, folder, Path(output), 2 * PATCH, steps=("fetch",)))

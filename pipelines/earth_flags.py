@@ -37,9 +37,9 @@ def add_earth_flags(parser: CommandParser) -> None:
 def start_local_earth(flags: argparse.Namespace, stack: ExitStack) -> None:
     """Starts a local Earth Engine where `--ee_url local` asks for one; it ends with the stack."""
     if flags.ee_url == "local":
-        from pipelines.earth_process import running_earth
+        from rsbot_beam.earth_process import local_earth
 
-        flags.ee_url = stack.enter_context(running_earth())
+        flags.ee_url = stack.enter_context(local_earth())
 
 
 def period_of(flags: argparse.Namespace) -> Period:

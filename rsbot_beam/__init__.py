@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from rsbot_beam.data.samples import Sample
     from rsbot_beam.data.shards import Shard
     from rsbot_beam.data.splits import SpatialSplit
+    from rsbot_beam.earth_process import local_earth
     from rsbot_beam.earthengine.endpoint import Endpoint
     from rsbot_beam.errors import RsbotError
     from rsbot_beam.geometry import Cover, Grid, Region, TileBlock, TileKey, read_region, resolve_grid
     from rsbot_beam.learning.dataset import load_dataset
+    from rsbot_beam.pages.shown import show
     from rsbot_beam.recipes import (
         Asset,
         Crops,
@@ -69,6 +71,7 @@ _MODULES = {
     "rsbot_beam.data.read_patches": ("read_patches",),
     "rsbot_beam.data.shards": ("Shard",),
     "rsbot_beam.data.splits": ("SpatialSplit",),
+    "rsbot_beam.earth_process": ("local_earth",),
     "rsbot_beam.earthengine.endpoint": ("Endpoint",),
     "rsbot_beam.errors": ("RsbotError",),
     "rsbot_beam.geometry": ("Cover", "Grid", "Region", "TileBlock", "TileKey", "read_region", "resolve_grid"),
@@ -80,6 +83,7 @@ _MODULES = {
         *("Asset", "PlainAsset", "Preprocessing", "Recipe", "load_recipe"),
         *("Crops", "LandCover", "PowerPlants", "Solar", "Wind"),
     ),
+    "rsbot_beam.pages.shown": ("show",),
     "rsbot_beam.sampling": ("SamplingSettings",),
     "rsbot_beam.runs.config": ("ExportConfig",),
     "rsbot_beam.runs.doctor": ("run_doctor",),
@@ -151,6 +155,7 @@ __all__ = [
     "__version__",
     "load_dataset",
     "load_recipe",
+    "local_earth",
     "read_patches",
     "read_region",
     "resolve_grid",
@@ -159,6 +164,7 @@ __all__ = [
     "run_export",
     "run_predict",
     "run_training",
+    "show",
 ]
 
 

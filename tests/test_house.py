@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "errors": set(),
     "storage": {"errors"},
     "listening": {"errors"},
+    "earth_process": {"errors"},
     "geometry": {"errors"},
     "data": {"errors", "storage", "geometry"},
     "earthengine": {"errors", "storage", "geometry", "data"},
@@ -27,8 +28,8 @@ MAY_IMPORT = {
     "labels": {"errors", "storage", "geometry", "data"},
     "maps": {"errors", "storage", "geometry", "data"},
     "views": {"errors", "storage", "geometry", "data"},
-    "training": {"errors", "storage", "geometry", "data", "recipes", "learning", "models", "views"},
     "pages": {"errors", "storage", "listening", "geometry", "data", "learning", "maps", "views"},
+    "training": {"errors", "storage", "geometry", "data", "recipes", "learning", "models", "views", "pages"},
     "transforms": {"errors", "storage", "geometry", "data", "earthengine", "learning", "maps", "sampling", "labels"},
     "runs": {
         "errors",
@@ -40,13 +41,14 @@ MAY_IMPORT = {
         "learning",
         "maps",
         "views",
+        "pages",
         "sampling",
         "labels",
         "transforms",
     },
     "local_ee": {"errors", "listening", "geometry"},
 }
-MAY_IMPORT["pipelines"] = {*MAY_IMPORT["runs"], "listening", "models", "training", "runs", "pages"}
+MAY_IMPORT["pipelines"] = {*MAY_IMPORT["runs"], "listening", "earth_process", "models", "training", "runs"}
 
 # Who may import a heavy library at all, and who only inside functions: files, or folders ending in "/".
 ROOMS_OF_LIBRARIES = {

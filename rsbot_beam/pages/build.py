@@ -18,6 +18,7 @@ _MAKERS = {
     "dataset": "rsbot_beam.pages.dataset_page",
     "model": "rsbot_beam.pages.model_page",
     "map": "rsbot_beam.pages.map_page",
+    "evaluation": "rsbot_beam.pages.evaluation_page",
     FOLDER: "rsbot_beam.pages.folder_page",
 }
 LOGGER = logging.getLogger("rsbot_beam")
@@ -29,7 +30,7 @@ class View:
 
     Attributes:
         path: The path, local or `gs://`.
-        kind: "dataset", "model", "map" or "folder".
+        kind: "dataset", "model", "evaluation", "map" or "folder".
         parts: What a folder holds; empty for the others.
     """
 
@@ -46,7 +47,7 @@ class View:
 
 
 def make_page(path: str, kind: str, options: PageOptions, broken: Mapping[str, str] | None = None) -> str:
-    """The page of a dataset, model, map or folder as HTML.
+    """The page of a dataset, model, evaluation, map or folder as HTML.
 
     Args:
         path: What to show, local or `gs://`.

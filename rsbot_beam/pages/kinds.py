@@ -1,4 +1,4 @@
-"""What lies in a folder: a dataset, a model, a map, or several of them."""
+"""What lies in a folder: a dataset, a model, an evaluation, a map, or several of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rsbot_beam.data.model_file import MODEL_FILE
 from rsbot_beam.errors import InputError
 
 DATASET, MODEL, MAP, FOLDER = "dataset", "model", "map", "folder"
+# A part of a model, which has a page of its own when it is asked for.
+EVALUATION, METRICS = "evaluation", "metrics.json"
 # The file that is written last: a folder without it is not finished.
 _FINISHED = {DATASET_FILE: DATASET, MODEL_FILE: MODEL, RUN_FILE: MAP}
 # The file that is written first, what it begins, and the command that finishes it.
@@ -49,7 +51,7 @@ def kind_of(path: str) -> str:
         path: The folder, local or `gs://`.
 
     Returns:
-        "dataset", "model", "map", or "folder" for one that holds some of them, up to two levels down.
+        "dataset", "model", "evaluation", "map", or "folder" for one that holds some of them, up to two levels down.
 
     Raises:
         InputError: There is none of them, or it is half-written; says how to make or finish it.
@@ -62,6 +64,8 @@ def kind_of(path: str) -> str:
         if unfinished:
             raise InputError(f"the {kind} {path} is half-written: {unfinished}")
         return kind
+    if storage.exists(storage.join(path, METRICS)):
+        return EVALUATION
     if found_in(path):
         return FOLDER
     raise InputError(

@@ -10,10 +10,12 @@ import numpy as np
 
 from rsbot_beam import storage
 from rsbot_beam.errors import InputError
+from rsbot_beam.pages.kinds import METRICS
 from rsbot_beam.pages.page import css_colour, data_uri
 from rsbot_beam.views.encoding import reencoded
 
-FOLDER, METRICS = "evaluation", "metrics.json"
+FOLDER = "evaluation"
+_PARTS = ("task", "model", "dataset", "unit", "scores")
 # Evaluations on a page: each brings some 300 kB of pictures.
 MOST_EVALUATIONS = 12
 _OVERALL = (("accuracy", "Accuracy"), ("mean_f1", "Mean F1"), ("mean_iou", "Mean IoU"))
@@ -47,13 +49,12 @@ def read_evaluation(folder: str, colours: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         InputError: Its `metrics.json` is damaged.
     """
-    path = storage.join(folder, METRICS)
+    metrics = read_metrics(folder)
+    scores = metrics["scores"]
     try:
-        metrics = json.loads(storage.read_text(path))
-        scores = metrics["scores"]
         tables = _segmentation(metrics, colours) if metrics["task"] == "segmentation" else _detection(scores)
     except (LookupError, ValueError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error!r}): start the same `rsbot evaluate` again") from error
+        raise _damaged(folder, error) from error
     return {
         "name": storage.name_of(folder),
         "dataset": metrics["dataset"],
@@ -67,6 +68,26 @@ def read_evaluation(folder: str, colours: Mapping[str, str]) -> dict[str, Any]:
         ],
         **tables,
     }
+
+
+def read_metrics(folder: str) -> dict[str, Any]:
+    """Content of the `metrics.json` of an evaluation.
+
+    Raises:
+        InputError: It is damaged, or lacks something.
+    """
+    try:
+        metrics: dict[str, Any] = json.loads(storage.read_text(storage.join(folder, METRICS)))
+        missing = [name for name in _PARTS if name not in metrics]
+    except (ValueError, TypeError) as error:
+        raise _damaged(folder, error) from error
+    if missing:
+        raise _damaged(folder, KeyError(*missing))
+    return metrics
+
+
+def _damaged(folder: str, error: Exception) -> InputError:
+    return InputError(f"{storage.join(folder, METRICS)} is damaged ({error!r}): start the same `rsbot evaluate` again")
 
 
 def _segmentation(metrics: Mapping[str, Any], colours: Mapping[str, str]) -> dict[str, Any]:

@@ -8,9 +8,7 @@ import sys
 from rsbot_beam.pages.build import View, make_page
 from rsbot_beam.pages.kinds import DATASET, MAP, MODEL
 from rsbot_beam.pages.page import PageOptions
-
-# Screen pixels: a page is scrolled within its frame.
-HEIGHT = 640
+from rsbot_beam.pages.shown import HEIGHT
 
 
 def dataset_html(path: str, height: int = HEIGHT) -> str:
@@ -38,7 +36,11 @@ def map_html(path: str, height: int = HEIGHT) -> str:
 
 def path_html(path: str, height: int = HEIGHT) -> str:
     """The page of whatever lies at a path as a fragment of HTML; arguments and errors as for `dataset_html`."""
-    view = View.of(path)
+    return view_html(View.of(path), height)
+
+
+def view_html(view: View, height: int = HEIGHT) -> str:
+    """The page of what was found at a path as a fragment of HTML; errors as for `dataset_html`."""
     return framed(make_page(view.path, view.kind, _options()), f"{view.kind} {view.path}", height)
 
 

@@ -18,6 +18,7 @@ from rsbot_beam.data.manifest import claim
 from rsbot_beam.data.raw_store import raw_fingerprint
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry.units import resolution_in_metres
+from rsbot_beam.pages.shown import Shown
 from rsbot_beam.runs.config import ExportConfig
 from rsbot_beam.runs.dead_letters import check_dead_letters
 from rsbot_beam.runs.intact import what_is_missing
@@ -36,7 +37,7 @@ LOGGER = logging.getLogger("rsbot_beam")
 
 
 @dataclass(frozen=True)
-class ExportResult:
+class ExportResult(Shown):
     """What an export made.
 
     Attributes:
@@ -52,6 +53,9 @@ class ExportResult:
     dataset: dict[str, Any] | None = field(repr=False)
     was_complete: bool = False
     described: DescribedJob | None = None
+
+    def _shown_at(self) -> str | None:
+        return None if self.described else self.output
 
 
 def run_export(config: ExportConfig, beam_flags: Sequence[str] = ()) -> ExportResult:

@@ -15,6 +15,7 @@ from rsbot_beam.data.map_file import RUN_FILE, read_map_file
 from rsbot_beam.data.model_file import unlearned_classes
 from rsbot_beam.data.receipts import MapTally, ReceiptStore
 from rsbot_beam.errors import InputError
+from rsbot_beam.pages.shown import Shown
 from rsbot_beam.runs.dead_letters import check_dead_letters
 from rsbot_beam.runs.map_config import PredictConfig
 from rsbot_beam.runs.map_plan import MapPlan, plan_map
@@ -28,7 +29,7 @@ LOGGER = logging.getLogger("rsbot_beam")
 
 
 @dataclass(frozen=True)
-class PredictResult:
+class PredictResult(Shown):
     """What a run made.
 
     Attributes:
@@ -42,6 +43,9 @@ class PredictResult:
     run: dict[str, Any] = field(repr=False)
     was_complete: bool = False
     described: DescribedJob | None = None
+
+    def _shown_at(self) -> str | None:
+        return None if self.described else self.output
 
 
 def run_predict(config: PredictConfig, beam_flags: Sequence[str] = ()) -> PredictResult:

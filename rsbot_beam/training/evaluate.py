@@ -20,6 +20,7 @@ from rsbot_beam.data.read_patches import read_patches
 from rsbot_beam.data.splits import SPLITS, SpatialSplit
 from rsbot_beam.errors import DatasetError, InputError
 from rsbot_beam.geometry.units import resolution_in_metres
+from rsbot_beam.pages.shown import Shown
 from rsbot_beam.training.boxes import FEATURES, usual_boxes
 from rsbot_beam.training.description import dataset_fingerprint
 from rsbot_beam.training.detection import DetectionScores
@@ -80,7 +81,7 @@ class EvaluateConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Shown):
     """What an evaluation found.
 
     Attributes:
@@ -90,6 +91,9 @@ class Evaluation:
 
     folder: str
     metrics: dict[str, Any] = field(repr=False)
+
+    def _shown_at(self) -> str:
+        return self.folder
 
 
 def run_evaluation(config: EvaluateConfig) -> Evaluation:

@@ -17,6 +17,7 @@ from rsbot_beam.data.model_file import MODEL_FILE, damaged_files, read_model_fil
 from rsbot_beam.errors import InputError
 from rsbot_beam.models.receptive_field import receptive_field
 from rsbot_beam.models.registry import load_model_definition
+from rsbot_beam.pages.shown import Shown
 from rsbot_beam.training.claim import check_claim, claim
 from rsbot_beam.training.config import TrainConfig
 from rsbot_beam.training.description import describe_model, manifest
@@ -28,7 +29,7 @@ LOGGER = logging.getLogger("rsbot_beam")
 
 
 @dataclass(frozen=True)
-class TrainResult:
+class TrainResult(Shown):
     """What a training made.
 
     Attributes:
@@ -40,6 +41,9 @@ class TrainResult:
     output: str
     description: dict[str, Any] = field(repr=False)
     was_complete: bool = False
+
+    def _shown_at(self) -> str:
+        return self.output
 
 
 def run_training(config: TrainConfig) -> TrainResult:

@@ -22,8 +22,8 @@ from affine import Affine
 from google.auth.exceptions import RefreshError
 from requests.exceptions import ConnectionError as NoConnection
 
-from pipelines.earth_process import running_earth
 from rsbot_beam.data.period import Period
+from rsbot_beam.earth_process import local_earth
 from rsbot_beam.earthengine import Endpoint
 from rsbot_beam.earthengine import asset_requests as requests_of
 from rsbot_beam.earthengine.asset_checks import AssetChecks, check_resolution, wrong_kind
@@ -136,7 +136,7 @@ class Gate:
 
 @pytest.fixture(scope="module")
 def gate_of_module(folder: Path) -> Iterator[Gate]:
-    with running_earth(assets=str(folder), world=False, max_qps=1000) as url:
+    with local_earth(assets=str(folder), world=False, max_qps=1000) as url:
         gate = Gate(url)
 
         class Handler(BaseHTTPRequestHandler):

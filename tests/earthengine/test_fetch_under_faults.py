@@ -12,7 +12,7 @@ import ee
 import numpy as np
 import pytest
 
-from pipelines.earth_process import running_earth
+from rsbot_beam.earth_process import local_earth
 from rsbot_beam.earthengine import Endpoint, FailedFetch, FetchBand, PixelFetcher, Pixels
 from rsbot_beam.earthengine.images import compose
 from rsbot_beam.earthengine.session import initialize
@@ -28,7 +28,7 @@ HEAVY = TileKey("EPSG:4326", 0.001, 32, -45_000 + 10 * 32, 7_000 + 9 * 32)
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with running_earth(world=False, max_concurrent=20, max_qps=0, record=True) as url:
+    with local_earth(world=False, max_concurrent=20, max_qps=0, record=True) as url:
         yield url
 
 

@@ -11,7 +11,7 @@ import ee
 import numpy as np
 import pytest
 
-from pipelines.earth_process import running_earth
+from rsbot_beam.earth_process import local_earth
 from rsbot_beam.earthengine import Endpoint, FetchBand, PixelFetcher, Pixels, images, plain_asset
 from rsbot_beam.earthengine.images import check_source, compose
 from rsbot_beam.earthengine.session import initialize
@@ -26,7 +26,7 @@ MILLIDEGREES = np.broadcast_to(np.arange(7_000, 7_064), (64, 64))
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[Endpoint]:
-    with running_earth() as url:
+    with local_earth() as url:
         endpoint = Endpoint(url=url)
         initialize(endpoint)
         yield endpoint
@@ -204,7 +204,7 @@ def test_an_expression_beyond_the_limit_is_refused_here(endpoint: Endpoint, monk
 
 def test_initialize_again_is_free_and_elsewhere_reconnects(endpoint: Endpoint) -> None:
     initialize(endpoint)
-    with running_earth(world=False) as url:
+    with local_earth(world=False) as url:
         initialize(Endpoint(url=url))
         assert ee.Number(1).add(1).getInfo() == 2
     initialize(endpoint)

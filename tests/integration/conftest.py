@@ -21,8 +21,8 @@ import pyproj
 import pytest
 
 from pipelines import rsbot
-from pipelines.earth_process import running_earth
 from rsbot_beam.data.raw_shard import ShardHeader, read_header
+from rsbot_beam.earth_process import local_earth
 from rsbot_beam.earthengine import fetcher
 from rsbot_beam.geometry import TileKey
 from tests.integration.made_models import Models
@@ -225,7 +225,7 @@ def recipe_file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def earth_of_session() -> Iterator[Earth]:
-    with running_earth(world=False, record=True, max_qps=1000) as url:
+    with local_earth(world=False, record=True, max_qps=1000) as url:
         yield Earth(url)
 
 

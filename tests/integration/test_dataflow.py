@@ -28,8 +28,8 @@ from apache_beam.portability import common_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipelines import rsbot
-from pipelines.earth_process import running_earth
 from rsbot_beam import __version__, storage
+from rsbot_beam.earth_process import local_earth
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
@@ -101,7 +101,7 @@ def run_main(*arguments: str) -> tuple[int, str]:
 @pytest.fixture(scope="module")
 def secured_earth(google_credentials: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """An Earth Engine that asks for a token, and the key of an account that gets it there."""
-    with running_earth(world=False, max_qps=1000) as url:
+    with local_earth(world=False, max_qps=1000) as url:
         with urlopen(Request(f"{url}/_local/faults", json.dumps({"required_token": TOKEN}).encode())) as answer:
             answer.read()
         account = {**json.loads(Path(google_credentials).read_text()), "token_uri": f"{url}/token"}

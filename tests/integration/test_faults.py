@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from google.auth.exceptions import RefreshError, TransportError
 
-from pipelines.earth_process import running_earth
 from rsbot_beam import TileKey, read_patches
 from rsbot_beam.data.shards import DeadLetter
+from rsbot_beam.earth_process import local_earth
 from rsbot_beam.earthengine.images import check_source
 from rsbot_beam.earthengine.source import FetchBand, PixelSource
 from rsbot_beam.errors import AuthenticationError, OutageError
@@ -206,7 +206,7 @@ def test_max_qps_holds(tmp_path: Path, fetch: Callable[..., Any], earth: Any) ->
 def test_429_of_a_smaller_quota_makes_it_slower_not_worse(
     tmp_path: Path, fetch: Callable[..., Any], all_tiles: list[TileKey], check_stored: Callable
 ) -> None:
-    with running_earth(world=False, record=True, max_concurrent=4, max_qps=1000, latency="0.05") as url:
+    with local_earth(world=False, record=True, max_concurrent=4, max_qps=1000, latency="0.05") as url:
         outcome = fetch(tmp_path / "out", ee_url=url)
         with urllib.request.urlopen(url + "/_local/stats", timeout=10) as answer:
             stats = json.loads(answer.read())

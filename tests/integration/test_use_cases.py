@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipelines.earth_process import running_earth
 from rsbot_beam import SpatialSplit, load_dataset, read_patches
+from rsbot_beam.earth_process import local_earth
 from rsbot_beam.earthengine import fetcher
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -25,7 +25,7 @@ SPRING = "2022-05-01,2022-07-01"
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[str]:
-    with running_earth(max_qps=1000) as url:
+    with local_earth(max_qps=1000) as url:
         yield url
 
 

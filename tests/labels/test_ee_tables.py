@@ -14,9 +14,9 @@ import pytest
 import shapely
 from shapely.geometry import Point, box
 
-from pipelines.earth_process import running_earth
 from rsbot_beam.data.feature_records import FeatureRecords
 from rsbot_beam.data.label_features import LabelFeatures
+from rsbot_beam.earth_process import local_earth
 from rsbot_beam.earthengine import tables
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.earthengine.session import initialize
@@ -45,7 +45,7 @@ def earth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for name in ("turbines", "islands", "fields")
     }
     (folder / "manifest.json").write_text(json.dumps({"version": 1, "assets": entries}))
-    with running_earth(assets=str(folder), world=True, max_qps=0) as url:
+    with local_earth(assets=str(folder), world=True, max_qps=0) as url:
         initialize(Endpoint(url=url))
         yield
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import earth as command
-from pipelines.earth_process import arguments, running_earth
+from rsbot_beam.earth_process import arguments, local_earth
 from rsbot_beam.errors import InputError, RsbotError
 
 ROOT = Path(command.__file__).resolve().parent.parent
@@ -79,7 +79,7 @@ def test_arguments():
 
 
 def test_the_process_serves_and_ends(samples):
-    with running_earth(assets=samples.folder, world=False, record=True) as url:
+    with local_earth(assets=samples.folder, world=False, record=True) as url:
         body = json.loads(urllib.request.urlopen(url + "/v1/projects/sample-project/assets/utm", timeout=10).read())
         assert body["type"] == "IMAGE"
         assert alive(url)
@@ -89,7 +89,7 @@ def test_the_process_serves_and_ends(samples):
 def test_a_server_that_cannot_start_says_why():
     with (
         pytest.raises(RsbotError, match=r"ended with code 2.*has no manifest.json"),
-        running_earth(assets="/does/not/exist", world=False),
+        local_earth(assets="/does/not/exist", world=False),
     ):
         pass
 
@@ -123,8 +123,8 @@ def test_signals_end_it_cleanly(tmp_path, sign):
 def test_it_dies_with_a_parent_that_is_killed(tmp_path):
     script = (
         "import time\n"
-        "from pipelines.earth_process import running_earth\n"
-        f"with running_earth(world=False) as url:\n    open({str(tmp_path / 'url')!r}, 'w').write(url)\n    time.sleep(60)\n"
+        "from rsbot_beam.earth_process import local_earth\n"
+        f"with local_earth(world=False) as url:\n    open({str(tmp_path / 'url')!r}, 'w').write(url)\n    time.sleep(60)\n"
     )
     parent = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import shapely
 
-from pipelines.earth_process import running_earth
+from rsbot_beam.earth_process import local_earth
 
 from .exports import Exported, run_export
 from .manifests import write_manifest
@@ -38,7 +38,7 @@ def assets(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def earth(assets: Path) -> Iterator[str]:
     """URL of a local Earth Engine that has the real imagery, and what `catalog.py` makes to go with real labels."""
-    with running_earth(assets=assets, world=False, max_qps=0) as url:
+    with local_earth(assets=assets, world=False, max_qps=0) as url:
         yield url
 
 

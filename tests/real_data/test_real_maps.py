@@ -13,7 +13,7 @@ import rasterio
 import shapely
 import shapely.geometry
 
-from pipelines.earth_process import running_earth
+from rsbot_beam.earth_process import local_earth
 
 from .manifests import write_manifest
 from .mapped import (
@@ -51,7 +51,7 @@ def scenes(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     folder = tmp_path_factory.mktemp("map_assets")
     write_manifest(folder, data)
     add_west_sahara(folder, data)
-    with running_earth(assets=folder, world=False, max_qps=0) as url:
+    with local_earth(assets=folder, world=False, max_qps=0) as url:
         yield url
 
 

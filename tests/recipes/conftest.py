@@ -11,9 +11,9 @@ import pytest
 import rasterio
 from affine import Affine
 
-from pipelines.earth_process import running_earth
 from rsbot_beam.data.patch import Patch, stack_fetched
 from rsbot_beam.data.period import Period
+from rsbot_beam.earth_process import local_earth
 from rsbot_beam.earthengine import Endpoint, PixelFetcher
 from rsbot_beam.earthengine.session import initialize
 from rsbot_beam.geometry import Region, TileKey, read_region
@@ -72,7 +72,7 @@ def write_chips(folder: Path) -> None:
 def world_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("own")
     write_chips(folder)
-    with running_earth(assets=folder, max_qps=1000) as url:
+    with local_earth(assets=folder, max_qps=1000) as url:
         yield url
 
 

@@ -16,10 +16,10 @@ import pytest
 import rasterio
 from affine import Affine
 
-from pipelines.earth_process import running_earth
 from rsbot_beam.data.bands import Band, LabelClass
 from rsbot_beam.data.label_features import LabelFeatures
 from rsbot_beam.data.period import Period
+from rsbot_beam.earth_process import local_earth
 from rsbot_beam.earthengine import Endpoint
 from rsbot_beam.earthengine.asset_problems import Problem
 from rsbot_beam.earthengine.session import initialize
@@ -54,7 +54,7 @@ def earth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     image |= {"time_start": "2023-01-01T00:00:00Z", "time_end": "2024-01-01T00:00:00Z"}
     manifest = {"version": 1, "assets": {OWN_CDL: {"type": "IMAGE_COLLECTION", "images": [image]}}}
     (folder / "manifest.json").write_text(json.dumps(manifest))
-    with running_earth(assets=str(folder), max_qps=1000) as url:
+    with local_earth(assets=str(folder), max_qps=1000) as url:
         yield url
 
 

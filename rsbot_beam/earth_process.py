@@ -21,7 +21,7 @@ STOP_TIMEOUT = 10.0
 
 
 @contextlib.contextmanager
-def running_earth(**flags: Any) -> Iterator[str]:  # noqa: ANN401 - the command's flags
+def local_earth(**flags: Any) -> Iterator[str]:  # noqa: ANN401 - the command's flags
     """Starts `rsbot earth`, yields its URL, and stops it at the end.
 
     The server also ends when this process dies, however that happens: it watches a pipe that only this process holds.
