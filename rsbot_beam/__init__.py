@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from rsbot_beam.runs.config import ExportConfig
     from rsbot_beam.runs.export import run_export
     from rsbot_beam.runs.map_config import PredictConfig
+    from rsbot_beam.runs.plan_report import PlanReport
+    from rsbot_beam.runs.plan_settings import PlanSettings
+    from rsbot_beam.runs.planning import plan_run
     from rsbot_beam.runs.predict import run_predict
     from rsbot_beam.sampling import SamplingSettings
     from rsbot_beam.training.config import TrainConfig
@@ -80,6 +83,9 @@ _MODULES = {
     "rsbot_beam.runs.config": ("ExportConfig",),
     "rsbot_beam.runs.export": ("run_export",),
     "rsbot_beam.runs.map_config": ("PredictConfig",),
+    "rsbot_beam.runs.plan_report": ("PlanReport",),
+    "rsbot_beam.runs.plan_settings": ("PlanSettings",),
+    "rsbot_beam.runs.planning": ("plan_run",),
     "rsbot_beam.runs.predict": ("run_predict",),
     "rsbot_beam.training.config": ("TrainConfig",),
     "rsbot_beam.training.evaluate": ("EvaluateConfig", "run_evaluation"),
@@ -119,6 +125,8 @@ __all__ = [
     "Patch",
     "Period",
     "PlainAsset",
+    "PlanReport",
+    "PlanSettings",
     "PowerPlants",
     "PredictBlocks",
     "PredictConfig",
@@ -142,6 +150,7 @@ __all__ = [
     "__version__",
     "load_dataset",
     "load_recipe",
+    "plan_run",
     "read_patches",
     "read_region",
     "resolve_grid",
