@@ -12,6 +12,7 @@ from pipelines.quiet import quiet_native_libraries
 from rsbot_beam import __version__
 
 COMMANDS = {
+    "plan": ("pipelines.plan", "say what an export or a map will take, before it is paid for"),
     "export": ("pipelines.export", "make a dataset: fetch a region from Earth Engine, transform it, write TFRecords"),
     "train": ("pipelines.train", "train a model on a dataset and export it with its preprocessing inside"),
     "evaluate": ("pipelines.evaluate", "score a model on a dataset, beside baselines"),
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments after `rsbot`; None takes those of the process.
 
     Returns:
-        Exit code: 0 done, 1 stopped, 2 bad input, 3 done with dead letters.
+        Exit code: 0 done, 1 stopped (or a plan over its budget), 2 bad input, 3 done with dead letters.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from rsbot_beam.runs.doctor_config import DoctorConfig
     from rsbot_beam.runs.export import run_export
     from rsbot_beam.runs.map_config import PredictConfig
+    from rsbot_beam.runs.plan_report import PlanReport
+    from rsbot_beam.runs.plan_settings import PlanSettings
+    from rsbot_beam.runs.planning import plan_run
     from rsbot_beam.runs.predict import run_predict
     from rsbot_beam.sampling import SamplingSettings
     from rsbot_beam.training.config import TrainConfig
@@ -90,6 +93,9 @@ _MODULES = {
     "rsbot_beam.runs.doctor_config": ("DoctorConfig",),
     "rsbot_beam.runs.export": ("run_export",),
     "rsbot_beam.runs.map_config": ("PredictConfig",),
+    "rsbot_beam.runs.plan_report": ("PlanReport",),
+    "rsbot_beam.runs.plan_settings": ("PlanSettings",),
+    "rsbot_beam.runs.planning": ("plan_run",),
     "rsbot_beam.runs.predict": ("run_predict",),
     "rsbot_beam.training.config": ("TrainConfig",),
     "rsbot_beam.training.evaluate": ("EvaluateConfig", "run_evaluation"),
@@ -132,6 +138,8 @@ __all__ = [
     "Patch",
     "Period",
     "PlainAsset",
+    "PlanReport",
+    "PlanSettings",
     "PowerPlants",
     "PredictBlocks",
     "PredictConfig",
@@ -156,6 +164,7 @@ __all__ = [
     "load_dataset",
     "load_recipe",
     "local_earth",
+    "plan_run",
     "read_patches",
     "read_region",
     "resolve_grid",

@@ -131,6 +131,15 @@ def _options(style: RasterStyle) -> dict[str, str]:
     }
 
 
+def overview_share(height: int, width: int) -> float:
+    """Pixels of a file with its overviews for each pixel of the map: 1 where it is too small for any."""
+    total, pixels = height * width, height * width
+    while max(height, width) > BLOCK_SIZE:
+        height, width = max(1, height // 2), max(1, width // 2)
+        total += height * width
+    return total / pixels
+
+
 def overview_resampling(style: RasterStyle) -> Resampling:
     """How pixels are put together into larger ones: the most frequent class, the mean of quantities."""
     return Resampling.mode if style.is_codes else Resampling.average

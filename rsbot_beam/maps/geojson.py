@@ -35,7 +35,7 @@ def encode_geojson(features: MapFeatures, classes: Sequence[LabelClass], period:
         json.dumps(feature_of(features, index, name, period, shape), ensure_ascii=False)
         for index, (name, shape) in enumerate(zip(class_names(features.codes, classes), shapes, strict=True))
     ]
-    bbox = f'"bbox": {json.dumps(_rounded(features.bbox))}, ' if len(features) else ""
+    bbox = f'"bbox": {json.dumps(rounded(features.bbox))}, ' if len(features) else ""
     return f'{{"type": "FeatureCollection", {bbox}"features": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
@@ -64,11 +64,12 @@ def feature_of(features: MapFeatures, index: int, name: str, period: Period, sha
         "period_end": period.end.isoformat(),
     }
     drawn = shape.__geo_interface__
-    geometry = {"type": drawn["type"], "coordinates": _rounded(drawn["coordinates"])}
+    geometry = {"type": drawn["type"], "coordinates": rounded(drawn["coordinates"])}
     return {"type": "Feature", "id": features.ids[index], "geometry": geometry, "properties": properties}
 
 
-def _rounded(numbers: Any) -> Any:  # noqa: ANN401 - coordinates, however deeply nested
+def rounded(numbers: Any) -> Any:  # noqa: ANN401 - coordinates, however deeply nested
+    """Degrees with as many decimals as a file needs, in lists."""
     if isinstance(numbers, float | int):
         return round(float(numbers), _DIGITS)
-    return [_rounded(part) for part in numbers]
+    return [rounded(part) for part in numbers]

@@ -107,7 +107,7 @@ class GridShards:
         if self._chunks is None:
             self._chunks = []
             for chunk in self._cover.chunks():
-                found = sum((count for _, count in self._squares(chunk)), Count())
+                found = sum((count for _, count in self._sums(chunk)), Count())
                 PROGRESS.add(tiles=found.tiles)
                 self._chunks.append((chunk, found))
         return self._chunks
@@ -115,16 +115,29 @@ class GridShards:
     def _pick_in(self, chunk: TileBlock, number: int) -> Pick:
         for square, count in self._each(chunk):
             if number < count.requests:
-                block = self._square(chunk, square)
+                block = self.square(chunk, square)
                 return Pick(Shard(str(block), tuple(self._cover.tiles(block))), number)
             number -= count.requests
         raise IndexError(number)
 
-    def _square(self, chunk: TileBlock, number: int) -> TileBlock:
+    def chunks(self) -> Iterator[TileBlock]:
+        """Large squares of the region, to be taken apart by `squares`."""
+        return self._cover.chunks()
+
+    def squares(self, chunk: TileBlock) -> tuple[np.ndarray, np.ndarray]:
+        """The shards of a chunk as arrays: their numbers (n,), and which of their tiles are there, bool (n, side, side)."""
+        side, mask = self._side, self._cover.mask(chunk)
+        rows, cols = mask.shape[0] // side, mask.shape[1] // side
+        tiles = mask.reshape(rows, side, cols, side).swapaxes(1, 2).reshape(rows * cols, side, side)
+        met = np.flatnonzero(tiles.any(axis=(1, 2)))
+        return met, tiles[met]
+
+    def square(self, chunk: TileBlock, number: int) -> TileBlock:
+        """The square of a shard, by its number in a chunk."""
         row, col = divmod(number, chunk.cols // self._side)
         return chunk.part(row * self._side, col * self._side, self._side, self._side)
 
-    def _squares(self, chunk: TileBlock) -> Iterator[tuple[int, Count]]:
+    def _sums(self, chunk: TileBlock) -> Iterator[tuple[int, Count]]:
         """The patterns of a chunk's squares: how many squares have it, and what they cost together."""
         for squares, count in self._patterns(chunk):
             n = len(squares)
@@ -136,19 +149,15 @@ class GridShards:
         return sorted(found, key=lambda item: item[0])
 
     def _patterns(self, chunk: TileBlock) -> Iterator[tuple[np.ndarray, Count]]:
-        side, mask = self._side, self._cover.mask(chunk)
-        rows, cols = mask.shape[0] // side, mask.shape[1] // side
-        tiles = mask.reshape(rows, side, cols, side).swapaxes(1, 2).reshape(rows * cols, side * side)
-        met = np.flatnonzero(tiles.any(axis=1))
+        met, tiles = self.squares(chunk)
         if not len(met):
             return
-        packed = np.packbits(tiles[met], axis=1)
+        packed = np.packbits(tiles.reshape(len(met), -1), axis=1)
         _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
         order = np.argsort(which.ravel(), kind="stable")
         groups = np.split(met[order], np.cumsum(np.bincount(which.ravel()))[:-1])
         for start, squares in zip(first.tolist(), groups, strict=True):
-            square = int(met[start])
-            yield squares, self._cost(tiles[square], self._square(chunk, square))
+            yield squares, self._cost(tiles[start].ravel(), self.square(chunk, int(met[start])))
 
     def _cost(self, there: np.ndarray, block: TileBlock) -> Count:
         """What a pattern of tiles costs; it is the same wherever it lies."""

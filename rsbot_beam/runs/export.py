@@ -95,7 +95,7 @@ def _run_or_describe(plan: ExportPlan, beam_flags: Sequence[str]) -> ExportResul
     from rsbot_beam.runs.dataflow import check_reachable, is_dataflow
     from rsbot_beam.runs.launch import JobDescribed
 
-    LOGGER.info("%s: %s", plan.config.output, _intention(plan))
+    LOGGER.info("%s: %s, from %s", plan.config.output, intention(plan), plan.config.endpoint.url)
     options = pipeline_options(beam_flags, plan.config.endpoint.max_requests)
     if is_dataflow(options):
         check_reachable(plan.config.endpoint, output=plan.config.output)
@@ -138,11 +138,12 @@ def _run_steps(plan: ExportPlan, options: PipelineOptions) -> ExportResult:
     return ExportResult(config.output, tiles, dataset)
 
 
-def _intention(plan: ExportPlan) -> str:
+def intention(plan: ExportPlan) -> str:
+    """What is to be made, in a line."""
     grid = plan.grid
     return (
         f"recipe {plan.recipe.name}, {plan.period}, tiles of {grid.patch_size} x {grid.patch_size} pixels of "
-        f"{grid.resolution:g} in {grid.crs}, from {plan.config.endpoint.url}"
+        f"{grid.resolution:g} in {grid.crs}"
     )
 
 

@@ -96,7 +96,7 @@ def _run_or_describe(plan: MapPlan, beam_flags: Sequence[str]) -> PredictResult:
     from rsbot_beam.runs.launch import JobDescribed
 
     config = plan.config
-    LOGGER.info("%s: %s", config.output, _intention(plan))
+    LOGGER.info("%s: %s, from %s", config.output, intention(plan), config.endpoint.url)
     unlearned = unlearned_classes(plan.model)
     if unlearned:
         LOGGER.info(
@@ -125,12 +125,13 @@ def _run_steps(plan: MapPlan, options: PipelineOptions) -> PredictResult:
     return PredictResult(plan.config.output, run)
 
 
-def _intention(plan: MapPlan) -> str:
+def intention(plan: MapPlan) -> str:
+    """What is to be made, in a line."""
     grid, seams = plan.grid, plan.map.seams
     return (
         f"{plan.model['model']['name']} of {plan.config.model}, recipe {plan.recipe.name}, {plan.period}, tiles of "
         f"{seams.size} x {seams.size} pixels of {grid.resolution:g} in {grid.crs}, overlap {seams.overlap}, in blocks of "
-        f"{plan.side} x {plan.side} tiles, from {plan.config.endpoint.url}"
+        f"{plan.side} x {plan.side} tiles"
     )
 
 

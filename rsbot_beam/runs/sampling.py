@@ -44,6 +44,11 @@ def samples_path(plan: ExportPlan) -> str:
     return storage.join(plan.config.output, SAMPLES)
 
 
+def strata_path(plan: ExportPlan) -> str:
+    """The file of the classes that stratified sampling has counted."""
+    return storage.join(plan.config.output, STRATA)
+
+
 def sample_step(plan: ExportPlan, options: PipelineOptions) -> tuple[Sample, ...]:
     """Draw the tiles of a run that samples; what an earlier run drew is kept.
 
@@ -56,8 +61,8 @@ def sample_step(plan: ExportPlan, options: PipelineOptions) -> tuple[Sample, ...
     if storage.exists(path):
         return tuple(read_samples(path))
     try:
-        drawn = _draw(plan, options)
-        samples = _grouped(plan, drawn)
+        drawn = draw(plan, options)
+        samples = grouped(plan, drawn)
     except InputError:
         # Nothing was drawn: the corrected command may have the folder.
         if not plan.store.files():
@@ -71,8 +76,12 @@ def sample_step(plan: ExportPlan, options: PipelineOptions) -> tuple[Sample, ...
     return tuple(samples)
 
 
-def _grouped(plan: ExportPlan, drawn: Selection) -> list[Sample]:
-    """The samples with their groups, of which some must be there to learn from."""
+def grouped(plan: ExportPlan, drawn: Selection) -> list[Sample]:
+    """The samples with their groups, of which some must be there to learn from.
+
+    Raises:
+        InputError: Nothing was drawn, or nothing to learn from.
+    """
     if not drawn.samples:
         raise InputError(
             f"--sampling {plan.sampling.mode} found no tile in the region {plan.region.source!r}"
@@ -112,7 +121,14 @@ def drawn_before(plan: ExportPlan) -> tuple[Sample, ...]:
     return tuple(read_samples(samples_path(plan)))
 
 
-def _draw(plan: ExportPlan, options: PipelineOptions) -> Selection:
+def draw(plan: ExportPlan, options: PipelineOptions) -> Selection:
+    """Draw the tiles of a run; what an earlier run counted is not counted again.
+
+    Raises:
+        InputError: They cannot be drawn so.
+        EarthEngineError: Earth Engine stopped it.
+        JobDescribed: A job was not to be run now.
+    """
     settings = plan.sampling
     if settings.mode == "random":
         return random_samples(plan.cover, settings)
@@ -153,7 +169,7 @@ def _draw_strata(plan: ExportPlan, options: PipelineOptions) -> Selection:
     from rsbot_beam.recipes.sources import build_stratum
 
     settings = plan.sampling
-    path = storage.join(plan.config.output, STRATA)
+    path = strata_path(plan)
     if not storage.exists(path):
         strata = StrataSettings(
             endpoint=plan.config.endpoint.share(worker_processes(options)),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
 
+from rsbot_beam.data.samples import Sample
 from rsbot_beam.data.shards import Shard
 from rsbot_beam.geometry import Cover, TileBlock
 from rsbot_beam.sampling import read_samples, sample_shards
@@ -92,7 +93,11 @@ def sampled_shard(number: int, path: str) -> Shard:
 @functools.lru_cache(maxsize=1)  # A worker takes many shards of one file.
 def sampled_shards(path: str) -> tuple[Shard, ...]:
     """The shards of the samples of a file, the same in every process."""
-    samples = read_samples(path)
+    return shards_of_samples(read_samples(path))
+
+
+def shards_of_samples(samples: Sequence[Sample]) -> tuple[Shard, ...]:
+    """The shards of samples: neighbours together."""
     shards = []
     for name, indices in sample_shards(samples):
         members = tuple(samples[index] for index in indices)

@@ -6,21 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import shapely
 from matplotlib.colors import to_rgba
 from matplotlib.lines import Line2D
-from matplotlib.patches import PathPatch
-from matplotlib.path import Path
-from shapely.affinity import translate
 
 from rsbot_beam.data.bands import LabelClass
 from rsbot_beam.errors import InputError
-from rsbot_beam.geometry.crs import LONLAT
-from rsbot_beam.geometry.lonlat import longitude_boxes
-from rsbot_beam.geometry.polygons import Areal, polygons_of
-from rsbot_beam.views.map_frame import View, draw_coordinates, draw_scale
+from rsbot_beam.geometry.polygons import Areal
+from rsbot_beam.views.map_frame import draw_coordinates, draw_scale
 from rsbot_beam.views.map_sheet import add_legend, legend_text, map_figure, png_of
 from rsbot_beam.views.pictures import UNNAMED
+from rsbot_beam.views.region_ground import draw_region, eastwards, region_view
 
 # Shapes by class, in the classes' order: told apart without colours.
 MARKERS = ("o", "^", "s", "D", "v", "P", "X", "*")
@@ -30,8 +25,6 @@ MOST_POINTS = 50_000
 _FAINT, _FULL = 0.25, 1.0
 # Area of a marker in square points, and its line in points, where there are few; a tenth where there are many.
 _AREA, _LINE, _MANY = 42.0, 0.6, 5000
-# Share of the region's size that is left free around it; and below it, for the scale bar.
-_AROUND, _BELOW = 0.04, 0.09
 
 
 def detections_picture(
@@ -62,12 +55,11 @@ def detections_picture(
     """
     if region.is_empty:
         raise InputError("the region of the picture is empty: give the polygons that were searched")
-    view, west = _view(region)
+    view, west = region_view(region)
     panel = view.panel()
     figure, axis = map_figure(view, panel, title)
     axis.set_facecolor("white")
-    for polygon in _joined(region, west):
-        axis.add_patch(_outline(polygon))
+    draw_region(axis, region, west)
     draw_coordinates(axis, view)
     draw_scale(axis, view, panel)
     best = np.argsort(-np.nan_to_num(scores, nan=1.0), kind="stable")[:MOST_POINTS]
@@ -76,40 +68,10 @@ def detections_picture(
     for number, item in enumerate(_occurring(codes, classes)):
         chosen = best[codes[best] == item.code]
         style: dict[str, Any] = {"marker": MARKERS[number % len(MARKERS)], "size": size, "colour": item.colour}
-        _draw_points(axis, _eastwards(lon[chosen], west), lat[chosen], scores[chosen], style)
+        _draw_points(axis, eastwards(lon[chosen], west), lat[chosen], scores[chosen], style)
         handles.append(_handle(item, int((codes == item.code).sum()), style["marker"]))
     add_legend(figure, axis, [*handles, *_notes(len(codes), len(best))])
     return png_of(figure)
-
-
-def _view(region: Areal) -> tuple[View, float]:
-    """A rectangle of degrees around the region, and the longitude from which on eastwards it is counted."""
-    boxes = longitude_boxes(polygons_of(region))
-    west, east = boxes[0][0], boxes[-1][2] + (360 if len(boxes) == 2 else 0)
-    south, north = min(b[1] for b in boxes), max(b[3] for b in boxes)
-    wide, high = _AROUND * (east - west), _AROUND * (north - south)
-    return View(
-        (west - wide, max(-90.0, south - _BELOW * (north - south)), east + wide, min(90.0, north + high)), LONLAT
-    ), west - wide
-
-
-def _eastwards(lon: np.ndarray, west: float) -> np.ndarray:
-    return np.asarray(west + (lon - west) % 360)
-
-
-def _joined(region: Areal, west: float) -> list[shapely.Polygon]:
-    """The region's polygons, counted eastwards from `west` and without the cut at the antimeridian."""
-    # A part east of the antimeridian is moved as a whole: its own western edge may be the border itself.
-    turns = [360.0 if polygon.bounds[2] < west else 0.0 for polygon in polygons_of(region)]
-    if not any(turns):
-        return polygons_of(region)
-    moved = [translate(polygon, turn) for polygon, turn in zip(polygons_of(region), turns, strict=True)]
-    return polygons_of(shapely.union_all(moved))
-
-
-def _outline(polygon: shapely.Polygon) -> PathPatch:
-    rings = [Path(shapely.get_coordinates(ring), closed=True) for ring in (polygon.exterior, *polygon.interiors)]
-    return PathPatch(Path.make_compound_path(*rings), facecolor="#eef1ea", edgecolor="#404040", linewidth=1.2, zorder=1)
 
 
 def _occurring(codes: np.ndarray, classes: Sequence[LabelClass]) -> list[LabelClass]:

@@ -189,7 +189,7 @@ def run_here(flags: dict[str, Any], command: str = "export") -> Outcome:
     before, root.handlers = root.handlers, []
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = rsbot.main([command, *arguments(flags)])
+            code = rsbot.main([*command.split(), *arguments(flags)])
     finally:
         root.handlers = before
     return Outcome(code, out.getvalue(), err.getvalue())
@@ -214,6 +214,12 @@ class Child:
             self.kill()
         text = self.log.read_text(errors="replace")
         return Outcome(self.process.returncode, text, text)
+
+
+@pytest.fixture(scope="session")
+def run_command_here() -> Callable[..., Outcome]:
+    """Runs a command of `rsbot` in this process: flags, and its name."""
+    return run_here
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from rio_cogeo import cog_info, cog_validate
 from rsbot_beam.data.bands import LabelClass
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry import TileBlock
-from rsbot_beam.maps.cog import is_whole, write_cog
+from rsbot_beam.maps.cog import is_whole, overview_share, write_cog
 from rsbot_beam.maps.styles import map_styles, raster_path, rgb
 
 CLASSES = (LabelClass(10, "Trees & <shrubs>", "#006400"), LabelClass(20, "Grass", "#ffff4c"), LabelClass(90, "Water"))
@@ -208,3 +208,11 @@ def test_files_on_google_cloud_storage(gcs: Any) -> None:
     path = f"{gcs}/map/class/x.tif"
     nbytes = write_cog(path, codes(BLOCK.shape), BLOCK, STYLES["class"])
     assert is_whole(path, nbytes)
+
+
+@pytest.mark.parametrize("side", [64, 512, 513, 1000, 1024, 1025, 2048])
+def test_the_share_of_overviews_is_that_of_the_file(side: int, tmp_path: Path) -> None:
+    block = TileBlock("EPSG:32719", 10.0, side, -630 * side, 25 * side)
+    write_cog(tmp_path / "map.tif", codes((side, side)), block, STYLES["class"])
+    pixels = sum(ifd.Width * ifd.Height for ifd in cog_info(tmp_path / "map.tif").IFD)
+    assert overview_share(side, side) == pytest.approx(pixels / side**2, rel=0.01)
