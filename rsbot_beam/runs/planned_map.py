@@ -48,6 +48,7 @@ class MapWork:
 
     Attributes:
         tiles: That were predicted.
+        written: Share of the places with any pixel; others leave no file.
         tile_seconds: Of predicting, stitching and writing a tile, with all cores of this machine.
         tile_cpu: CPU seconds of it.
         block_bytes: Of the files of a block beside its tiles.
@@ -55,6 +56,7 @@ class MapWork:
     """
 
     tiles: int
+    written: float
     tile_seconds: float
     tile_cpu: float
     block_bytes: float
@@ -62,9 +64,7 @@ class MapWork:
 
     def files(self, count: Count, filled: float) -> int:
         """Bytes of the files of all blocks."""
-        # A block without any pixel is not written; of large ones hardly any is whole without.
-        blocks = min(count.shards, math.ceil(count.tiles * filled))
-        return round(blocks * self.block_bytes + count.tiles * filled * self.tile_bytes)
+        return round(count.shards * self.written * self.block_bytes + count.tiles * filled * self.tile_bytes)
 
 
 class PlannedMap:
@@ -153,17 +153,16 @@ class PlannedMap:
             return Looked(len(fetched.shard.keys), len(fetched.empty), len(fetched.dead), nbytes, failure), fetched
 
         trial, found = try_places(picks, ask, self.plan.config.endpoint)
-        return trial, self._predicted([fetched for fetched in found if any(fetched.keys)])
+        filled = [fetched for fetched in found if any(fetched.keys)]
+        return trial, self._predicted(filled, len(filled) / len(found)) if filled else None
 
     def _fetched(self, fetcher: PixelFetcher, shard: Shard) -> FetchedBlock:
         requests = requests_for_parts(parts_of(shard, self._overlap), self._settings, fetcher)
         answers = [request.fetch(lambda: None) for request in requests]
         return collect_block(shard, answers, self._settings, fetcher)
 
-    def _predicted(self, blocks: Sequence[FetchedBlock]) -> MapWork | None:
+    def _predicted(self, blocks: Sequence[FetchedBlock], written: float) -> MapWork:
         """Predict and write blocks as a run does, until time is up."""
-        if not blocks:
-            return None
         from rsbot_beam.learning.predictor import Predictor
 
         predictor = Predictor(self._settings.model, self._settings.batch_size)
@@ -176,7 +175,7 @@ class PlannedMap:
             if time.monotonic() - start > PREDICT_SECONDS:
                 break
         seconds, cpu = time.monotonic() - start, time.process_time() - cpu
-        return MapWork(tiles, seconds / tiles, cpu / tiles, bare, max(0.0, nbytes / tiles))
+        return MapWork(tiles, written, seconds / tiles, cpu / tiles, bare, max(0.0, nbytes / tiles))
 
     def _as_whole_block(self, predicted: PredictedBlock, receipt: Receipt) -> float:
         """Bytes of a block's files, if its rasters had the overviews of a whole block: a few tiles may have none."""

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from rsbot_beam.earthengine import pixels
 from rsbot_beam.earthengine.transport import Transport
 from rsbot_beam.transforms.progress import PROGRESS
 
@@ -82,7 +83,6 @@ def raw_bytes(output: Path) -> int:
         pytest.param({"region": TWO_ZONES, "crs": "EPSG:4326", "resolution": 0.0001, "tiles": "centre"}, id="degrees"),
         pytest.param({"sampling": "random", "samples": 40, "region": "10.0,50.0,10.2,50.12"}, id="random"),
         pytest.param({"set": "hole=10.03"}, id="half of it empty"),
-        pytest.param({"patch_size": 2048, "region": "10.0,50.0,10.001,50.001", "block_mib": 8}, id="too large at once"),
     ],
 )
 def test_tiles_requests_and_bytes_are_what_a_run_then_takes(
@@ -113,11 +113,24 @@ def test_tiles_requests_and_bytes_are_what_a_run_then_takes(
     assert found["trial"]["empty"] > 0 or not totals["empty"]
 
 
+def test_tiles_that_are_too_large_for_a_request_are_counted_in_their_parts(
+    plan: Callable[..., Any], fetch: Callable[..., Any], earth: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Bytes with masks of 64 x 64 pixels of five bands are 61,440: four parts of each tile.
+    monkeypatch.setattr(pixels, "MAX_REQUEST_BYTES", 20_000)
+    found = plan(patch_size=64, sample_tiles=2)
+    assert found["trial"]["splits"] == 2 * 3
+    earth.reset()
+    assert fetch(tmp_path, patch_size=64).code == 0
+    assert found["whole"]["requests"] == earth.pixel_requests("200") == earth.pixel_requests()
+    assert found["whole"]["requests"] == 4 * found["whole"]["tiles"]
+
+
 def test_time_is_what_a_run_then_takes(
     plan: Callable[..., Any], fetch: Callable[..., Any], earth: Any, wire: Wire, tmp_path: Path
 ) -> None:
-    """Where it is waiting that takes the time: half a second for each of 100 requests, eight at a time."""
-    flags = {"max_requests": 8, "block_mib": 0.02, "region": "10.0,50.0,10.04,50.03"}
+    """Where it is waiting that takes the time: half a second for each request, eight at a time."""
+    flags = {"max_requests": 8, "block_mib": 0.02, "region": "10.0,50.0,10.03,50.02"}
     earth.faults(latency="0.5")
     found = plan(**flags, sample_tiles=9)
     assert found["trial"]["latency"] == pytest.approx(0.5, rel=0.2)
@@ -125,14 +138,14 @@ def test_time_is_what_a_run_then_takes(
     assert found["pace"]["requests_per_second"] == pytest.approx(16, rel=0.2)
     wire.clear()
     assert fetch(tmp_path, **flags).code == 0
-    assert found["whole"]["requests"] == len(wire.ended) > 80
+    assert found["whole"]["requests"] == len(wire.ended) > 50
     assert found["here"]["seconds"] == pytest.approx(wire.seconds, rel=0.2)
 
 
 def test_time_is_bounded_by_the_rate(
     plan: Callable[..., Any], fetch: Callable[..., Any], wire: Wire, earth: Any, tmp_path: Path
 ) -> None:
-    flags = {"max_requests": 40, "max_qps": 15, "block_mib": 0.02, "region": "10.0,50.0,10.04,50.03"}
+    flags = {"max_requests": 40, "max_qps": 15, "block_mib": 0.02, "region": "10.0,50.0,10.03,50.02"}
     earth.faults(latency="0.2")
     found = plan(**flags)
     assert found["here"]["limit"] == "qps"
@@ -249,9 +262,9 @@ def test_the_picture_shows_tiles_and_places(plan: Callable[..., Any], earth: Any
     splits = plan(region=TWO_ZONES, crs="utm", split_block=500, map=tmp_path / "tiles.png")["splits"]
     with Image.open(tmp_path / "tiles.png") as image:
         assert min(image.size) > 300
-        pixels = np.asarray(image.convert("RGB"), int)
+        drawn = np.asarray(image.convert("RGB"), int)
     # Blue and orange, seen through: train and validation.
-    blue, orange = ((np.abs(pixels - colour).max(axis=-1) < 14).mean() for colour in ((38, 135, 190), (233, 173, 38)))
+    blue, orange = ((np.abs(drawn - colour).max(axis=-1) < 14).mean() for colour in ((38, 135, 190), (233, 173, 38)))
     assert blue > 0.1
     assert orange / blue == pytest.approx(splits["validation"] / splits["train"], rel=0.25)
 

@@ -96,7 +96,7 @@ def test_time_is_what_a_run_then_takes(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Where it is waiting that takes the time: half a second for each of 105 blocks of one tile, eight at a time."""
+    """Where it is waiting that takes the time: half a second for each block of one tile, eight at a time."""
     started: list[float] = []
     ended: list[float] = []
     post = Transport.post
@@ -115,7 +115,7 @@ def test_time_is_what_a_run_then_takes(
     started.clear()
     ended.clear()
     assert predict(tmp_path, **flags).code == 0
-    assert found["whole"]["requests"] == len(ended) == 105
+    assert found["whole"]["requests"] == len(ended) == found["whole"]["tiles"] > 50
     assert found["here"]["seconds"] == pytest.approx(max(ended) - min(started), rel=0.2)
 
 
@@ -146,7 +146,7 @@ def test_nothing_is_predicted_without_a_trial(
     found = plan(sample_tiles=0, latency=2.0)
     assert earth.pixel_requests() == 0
     assert found["bytes"]["written"] == {}
-    assert found["here"]["seconds"] == 2.0 * -(-found["whole"]["requests"] // 40)
+    assert found["here"]["seconds"] == pytest.approx(2.0 * -(-found["whole"]["requests"] // 40), rel=0.01)
 
 
 def test_what_an_earlier_run_has_left_is_what_the_next_one_fetches(
