@@ -60,10 +60,10 @@ def write_pictures(
         }
         curves = views.curves_picture(_history(model), title, precision_recall=found)
     storage.write_bytes(storage.join(folder, CURVES), curves)
-    drawn = _drawn_scores(model, scores)
-    items = [_item(views, model, drawn, *chosen) for chosen in gallery.chosen()]
+    least = _drawn_scores(model, scores)
+    items = [_item(views, model, least, *chosen) for chosen in gallery.chosen()]
     if items:
-        title = "\n".join([title, *_legend(len(items), gallery.seen, model, drawn)])
+        title = "\n".join([title, *_legend(len(items), gallery.seen, model, least)])
         storage.write_bytes(storage.join(folder, EXAMPLES), views.examples_picture(items, model.classes, title))
 
 

@@ -264,7 +264,7 @@ def _legend(figure: Figure, classes: Sequence[LabelClass], detects: bool) -> Non
             LegendPatch(facecolor="white", edgecolor="#555555", label="not compared: no label or no imagery")
         )
     handles.append(LegendPatch(facecolor=INVALID, label="imagery not valid"))
-    widest = _SWATCH + _LETTER * max(len(handle.get_label()) for handle in handles)
+    widest = _SWATCH + _LETTER * max(len(str(handle.get_label())) for handle in handles)
     columns = max(1, min(len(handles), int(figure.get_figwidth() / widest)))
     figure.set_figheight(figure.get_figheight() + _LINE * (math.ceil(len(handles) / columns) - 1))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7)
