@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.command_line import CommandParser
+from rsbot_beam.views.amounts import hectares_text, patches_text
 
 EXAMPLE = """
 
@@ -27,7 +28,8 @@ def parser() -> CommandParser:
     add(
         "--baselines",
         default="majority,forest",
-        help="what to compare with: majority, and forest, a random forest of single pixels (default: %(default)s)",
+        help="what to compare with: majority, the most frequent class or, of a detection, a box of the usual size in the "
+        "centre; forest, a random forest of single pixels, of a segmentation (default: %(default)s)",
     )
     add("--train_dataset", help="where the model's train split lies now, for the baselines (default: where it was)")
     add("--batch_size", type=int, default=8, help="patches in a call of the model (default: %(default)s)")
@@ -63,31 +65,36 @@ def _also(metrics: Mapping[str, Any]) -> str:
 def table(metrics: Mapping[str, Any]) -> str:
     """Scores of the model and of the baselines, for people."""
     dataset = metrics["dataset"]
-    head = f"{metrics['model']['name']} on {dataset['path']}, {dataset['split']} split, {dataset['patches']} patches"
+    head = f"{metrics['model']['name']} on {dataset['path']}: {patches_text(dataset['split'], dataset['patches'])}"
     lines = _segmentation(metrics["scores"]) if metrics["task"] == "segmentation" else _detection(metrics["scores"])
-    return "\n".join([head, "", *lines])
+    unlearned = metrics["model"].get("not_learned")
+    told = ["", f"not learned, and so never predicted: {', '.join(unlearned)}"] if unlearned else []
+    return "\n".join([head, "", *lines, *told])
 
 
 def _segmentation(scores: Mapping[str, Any]) -> list[str]:
     who = list(scores)
-    lines = [f"{'':24}" + "".join(f"{name:>16}" for name in who)]
+    # Classes that occur, or are predicted where they do not.
+    shown = {name: found for name, found in scores[who[0]]["classes"].items() if found["f1"] is not None}
+    width = 1 + max(map(len, [*shown, *(title for title, _ in SEGMENTATION)]))
+    lines = [f"{'':{width}}" + "".join(f"{name:>16}" for name in who)]
     for title, key in SEGMENTATION:
-        lines.append(f"{title:24}" + "".join(f"{_number(scores[name][key]):>16}" for name in who))
-    lines += ["", f"{'F1 of':24}" + "".join(f"{name:>16}" for name in who) + f"{'area, ha':>14}"]
-    for name, of_model in scores[who[0]]["classes"].items():
-        if of_model["support"]:
-            row = "".join(f"{_number(scores[other]['classes'][name]['f1']):>16}" for other in who)
-            lines.append(f"{name[:23]:24}{row}{of_model['support']:>14,.0f}")
+        lines.append(f"{title:{width}}" + "".join(f"{_number(scores[name][key]):>16}" for name in who))
+    lines += ["", f"{'F1 of':{width}}" + "".join(f"{name:>16}" for name in who) + f"{'area, ha':>14}"]
+    for name, of_model in shown.items():
+        row = "".join(f"{_number(scores[other]['classes'][name]['f1']):>16}" for other in who)
+        lines.append(f"{name:{width}}{row}{hectares_text(of_model['support']):>14}")
     return lines
 
 
 def _detection(scores: Mapping[str, Any]) -> list[str]:
     who = list(scores)
-    lines = [f"{'average precision':32}" + "".join(f"{name:>20}" for name in who) + f"{'objects':>10}"]
+    width = 1 + max(map(len, scores[who[0]]["classes"]))
+    lines = [f"{'average precision':{width + 11}}" + "".join(f"{name:>20}" for name in who) + f"{'objects':>10}"]
     for name, ways in scores[who[0]]["classes"].items():
         for way, found in ways.items():
             row = "".join(f"{_number(scores[other]['classes'][name][way]['average_precision']):>20}" for other in who)
-            lines.append(f"{name[:20]:21}{way:11}{row}{found['labels']:>10}")
+            lines.append(f"{name:{width}}{way:11}{row}{found['labels']:>10}")
     return lines
 
 

@@ -9,7 +9,10 @@ from dataclasses import fields
 from typing import Any
 
 from pipelines.command_line import CommandParser
+from pipelines.models_summary import explain, listing
 from pipelines.recipes import settings_of
+from rsbot_beam.errors import InputError
+from rsbot_beam.models.definition import ModelDefinition
 from rsbot_beam.models.registry import MODELS, load_model_definition
 
 EXAMPLE = """
@@ -22,7 +25,6 @@ examples:
 """
 # What sizes are told for without a dataset: Sentinel-2's ten bands of 10 and 20 m, eight months, ten classes.
 BANDS, STEPS, CLASSES = 10, 8, 10
-TIMES = {"required": "time series", "optional": "single image or time series", "none": "single image"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print it as JSON")
     flags, _ = parser.parse(argv or [])
     if flags.action == "list":
-        models = [describe(name, {}, flags.dataset, field=False) for name in MODELS]
+        models = [_listed(name, flags.dataset) for name in MODELS]
         print(json.dumps(models, indent=1) if flags.json else "\n".join(listing(models)))
         return 0
     name = flags.name if flags.action == "show" else flags.action
@@ -44,6 +46,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = describe(name, settings_of(flags.set), flags.dataset)
     print(json.dumps(found, indent=1) if flags.json else "\n".join(explain(found)))
     return 0
+
+
+def _listed(name: str, dataset: str | None) -> dict[str, Any]:
+    """What is known of a built-in model; `unfit` says why it is none for the dataset."""
+    try:
+        return describe(name, {}, dataset, field=False)
+    except InputError as error:
+        if not dataset or not _is_readable(dataset):
+            raise
+        return {**facts_of(load_model_definition(name)), "unfit": str(error)}
+
+
+def _is_readable(dataset: str) -> bool:
+    from rsbot_beam.data.dataset_file import require_dataset_file
+
+    return bool(require_dataset_file(dataset))
+
+
+def facts_of(definition: ModelDefinition) -> dict[str, Any]:
+    """What a definition says of itself, as plain values."""
+    return {
+        "name": definition.name,
+        "description": definition.description,
+        "task": definition.task,
+        "time": definition.time,
+        "parameters": definition.parameters(),
+        "types": {item.name: _type_name(item.type) for item in fields(definition)},
+        "about": inspect.getdoc(type(definition)) or "",
+    }
+
+
+def _type_name(kind: object) -> str:
+    """As it is written: a file without postponed annotations has the types themselves."""
+    return kind.__name__ if type(kind) is type else str(kind)
 
 
 def describe(name: str, settings: dict[str, str], dataset: str | None = None, field: bool = True) -> dict[str, Any]:
@@ -61,44 +97,7 @@ def describe(name: str, settings: dict[str, str], dataset: str | None = None, fi
     usual = InputSize(BANDS, 0 if definition.time == "none" else STEPS, 0, CLASSES)
     size = InputSize.of(dataset, definition) if dataset else usual
     return {
-        "name": definition.name,
-        "description": definition.description,
-        "task": definition.task,
-        "time": definition.time,
-        "parameters": definition.parameters(),
-        "types": {item.name: str(item.type) for item in fields(definition)},
-        "about": inspect.getdoc(type(definition)) or "",
+        **facts_of(definition),
         "built_for": {"bands": size.bands, "steps": size.steps, "static": size.static, "classes": size.classes},
         "size": measure_model(definition, size, field),
     }
-
-
-def listing(found: Sequence[dict[str, Any]]) -> list[str]:
-    """What there is, two lines for each."""
-    lines = []
-    for model in found:
-        parameters = " ".join(f"{name}={value}" for name, value in model["parameters"].items())
-        lines += [f"{model['name']:12}{model['description']}"]
-        lines += [f"{'':12}{TIMES[model['time']]}; {model['size']['weights']:,} weights; {parameters}"]
-    built = found[0]["built_for"]
-    return [*lines, "", f"Weights for {_inputs(built)}; --dataset counts them for a dataset's."]
-
-
-def _inputs(built: dict[str, int]) -> str:
-    series = f" at {built['steps']} steps" if built["steps"] else ""
-    return f"{built['bands']} bands{series} and {built['classes']} classes"
-
-
-def explain(found: dict[str, Any]) -> list[str]:
-    """One model, as lines."""
-    lines = [f"{found['name']}: {found['description']}", "", *found["about"].splitlines(), ""]
-    lines += ["parameters (--set name=value):"]
-    lines += [f"  {name} = {value}    ({found['types'][name]})" for name, value in found["parameters"].items()]
-    size = found["size"]
-    inputs = ", ".join(f"{name} {shape}" for name, shape in size["inputs"].items())
-    lines += [
-        "",
-        f"inputs for {_inputs(found['built_for'])}: {inputs}",
-        f"weights: {size['weights']:,} ({size['megabytes']:.1f} MB)",
-    ]
-    return [*lines, f"looks {size['radius']} pixels far; recommended overlap: {size['overlap']} pixels"]

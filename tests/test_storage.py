@@ -189,6 +189,22 @@ def test_a_write_to_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pyte
     assert listed(tmp_path) == []
 
 
+def test_a_write_that_the_disk_refuses_names_the_file(tmp_path: Path) -> None:
+    import resource
+    import signal
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=rf"File too large: '{tmp_path}/large'"):
+            storage.write_bytes(tmp_path / "large", b"x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert not list(tmp_path.iterdir())
+
+
 def test_readers_see_the_old_or_the_new_content(tmp_path: Path) -> None:
     """A reader beside a writer finds one of the two whole contents at any moment."""
     path, contents = tmp_path / "file", (b"a" * 100_000, b"b" * 300_000)

@@ -80,7 +80,12 @@ def _usable_cells(example: Mapping[str, tf.Tensor], stride: int) -> tf.Tensor:
     usable = seen_pixels(example["valid"])
     if "label_valid" in example:
         usable &= example["label_valid"] > 0
-    pooled = tf.nn.max_pool2d(tf.cast(usable, tf.float32)[..., tf.newaxis], stride, stride, "SAME")
+    return cells_with(usable, stride)
+
+
+def cells_with(pixels: tf.Tensor, stride: int) -> tf.Tensor:
+    """Which cells have any of the pixels: bool (batch, rows, columns) of (batch, height, width)."""
+    pooled = tf.nn.max_pool2d(tf.cast(pixels, tf.float32)[..., tf.newaxis], stride, stride, "SAME")
     return pooled[..., 0] > 0
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from rsbot_beam.models.classes import ClassIndex
 from rsbot_beam.models.definition import Detector, ModelDefinition
+from rsbot_beam.models.labels import cells_with, seen_pixels
 from rsbot_beam.models.layers import register
 
 
@@ -49,18 +50,20 @@ class DecodeBoxes(keras.layers.Layer):
         self.stride, self.codes = stride, tuple(codes)
         self.most, self.least_score, self.overlap = most, least_score, overlap
 
-    def call(self, maps: dict[str, tf.Tensor], image: tf.Tensor) -> dict[str, tf.Tensor]:
+    def call(self, maps: dict[str, tf.Tensor], image: tf.Tensor, valid: tf.Tensor) -> dict[str, tf.Tensor]:
         """Boxes of each patch, best first; behind the last one there are zeros.
 
         Args:
             maps: `heatmap`, `size` and `offset` (see `ModelDefinition.build`).
             image: The patch, whose edges clip the boxes.
+            valid: Its validity: no object is centred in a cell without a valid pixel.
 
         Returns:
             `boxes` float32 (batch, most, 4) ymin, xmin, ymax, xmax in pixels, `scores` float32 (batch, most), `classes`
             int32 (batch, most), codes, and `count` int32 (batch,), how many there are.
         """
-        scores, cells, number = self._peaks(maps["heatmap"])
+        seen = cells_with(seen_pixels(valid), self.stride)[..., tf.newaxis]
+        scores, cells, number = self._peaks(tf.where(seen, maps["heatmap"], 0.0))
         boxes = self._boxes(maps, cells, tf.shape(image)[-3:-1])
         by_class = tf.one_hot(number, len(self.codes)) * scores[..., tf.newaxis]
         found = tf.image.combined_non_max_suppression(
@@ -108,7 +111,7 @@ def serving_model(
         boxes: How boxes are read, for a detector.
 
     Returns:
-        A model from the same inputs to `probabilities`, or to `boxes`, `scores`, `classes` and `count`.
+        A model from the same inputs to `probabilities`, or from them and `valid` to `boxes`, `scores`, `classes` and `count`.
     """
     if not isinstance(definition, Detector):
         return keras.Model(model.input, {"probabilities": model.output})
@@ -116,4 +119,8 @@ def serving_model(
     decoder = DecodeBoxes(
         definition.stride, index.codes, settings.most, settings.least_score, settings.overlap, name="decode"
     )
-    return keras.Model(model.input, decoder(model.output, model.input["image"]))
+    inputs = dict(model.input)
+    if "valid" not in inputs:
+        # The network does not look at it; whether there is anything to see has to be known all the same.
+        inputs["valid"] = keras.Input(inputs["image"].shape[1:-1], name="valid", dtype="uint8")
+    return keras.Model(inputs, decoder(model.output, inputs["image"], inputs["valid"]))

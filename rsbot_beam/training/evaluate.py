@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
 from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import read_dataset_file, require_dataset_file
-from rsbot_beam.data.patch import Patch
-from rsbot_beam.data.read_patches import read_patches
-from rsbot_beam.data.splits import SPLITS, SpatialSplit
-from rsbot_beam.errors import DatasetError, InputError
+from rsbot_beam.data.model_file import unlearned_classes
+from rsbot_beam.data.splits import SPLITS
+from rsbot_beam.errors import DatasetError, InputError, RsbotError
 from rsbot_beam.geometry.units import resolution_in_metres
 from rsbot_beam.pages.shown import Shown
 from rsbot_beam.training.boxes import FEATURES, usual_boxes
@@ -28,13 +26,13 @@ from rsbot_beam.training.feed import find_examples
 from rsbot_beam.training.fitting import check_fits
 from rsbot_beam.training.forest import Forest
 from rsbot_beam.training.gallery import Gallery
+from rsbot_beam.training.raw_patches import ALL, check_raw, split_names, split_patches
 from rsbot_beam.training.segmentation import SegmentationScores
 from rsbot_beam.training.trained import TrainedModel
 
 LOGGER = logging.getLogger("rsbot_beam")
 METRICS = "metrics.json"
 FOLDER = "evaluation"
-ALL = "all"
 Baseline = Literal["majority", "forest"]
 # Patches between two lines that say how far it is.
 REPORT_EVERY = 200
@@ -104,48 +102,51 @@ def run_evaluation(config: EvaluateConfig) -> Evaluation:
 
     Raises:
         InputError: There is no finished model, or scikit-learn is missing.
-        DatasetError: There is no such dataset, it does not fit the model, its split is empty, or a shard is damaged.
+        DatasetError: There is no such dataset, it does not fit the model, its split is empty, or raw shards are missing or
+            damaged.
+        RsbotError: The results cannot be written.
     """
     model = TrainedModel.load(config.model)
     dataset = require_dataset_file(config.dataset)
     check_fits(model.description, dataset, config.dataset)
     _check_split(config, dataset)
+    check_raw(config.dataset, dataset)
     scores = _scores(config, model)
     gallery = Gallery(config.seed)
     count = 0
     for patch, outputs in model.predictions(split_patches(config.dataset, dataset, config.split), config.batch_size):
         quality = scores.add(patch, outputs)
-        if quality is not None:
-            gallery.add(quality, patch, outputs)
+        gallery.add(quality, patch, outputs)
         count += 1
         if count % REPORT_EVERY == 0:
             LOGGER.info("scored %d patches", count)
     metrics = _metrics(config, model, dataset, scores, count)
-    storage.write_bytes(storage.join(config.folder, METRICS), json.dumps(metrics, indent=1))
-    from rsbot_beam.training.pictures import write_pictures
-
-    write_pictures(config.folder, model, metrics, scores, gallery)
+    _write(config.folder, model, metrics, scores, gallery)
     return Evaluation(config.folder, metrics)
 
 
-def split_patches(root: str, dataset: dict[str, Any], split: str) -> Iterator[Patch]:
-    """The raw patches of a split, or of all.
+def _write(
+    folder: str,
+    model: TrainedModel,
+    metrics: dict[str, Any],
+    scores: SegmentationScores | DetectionScores,
+    gallery: Gallery,
+) -> None:
+    from rsbot_beam.training.pictures import write_pictures
 
-    Args:
-        root: The dataset's folder.
-        dataset: Content of `dataset.json`.
-        split: One of `SPLITS`, or "all".
-    """
-    told = dataset["split"]
-    rule = SpatialSplit(tuple(told["shares"]), told["block"], zoned=dataset["grid"]["crs"] == "utm")
-    for patch in read_patches(root):
-        if split == ALL or rule.split_of(patch.key, patch.group) == split:
-            yield patch
+    try:
+        write_pictures(folder, model, metrics, scores, gallery)
+        # Last: where it is, the rest is.
+        storage.write_bytes(storage.join(folder, METRICS), json.dumps(metrics, indent=1))
+    except OSError as error:
+        raise RsbotError(
+            f"the results cannot be written to {folder} ({error.strerror or error}): once that is cured, or with another "
+            "--output, evaluate again"
+        ) from error
 
 
 def _check_split(config: EvaluateConfig, dataset: dict[str, Any]) -> None:
-    names = SPLITS if config.split == ALL else (config.split,)
-    if not sum(dataset["splits"][name]["examples"] for name in names):
+    if not sum(dataset["splits"][name]["examples"] for name in split_names(config.split)):
         raise DatasetError(
             f"the {config.split} split of {config.dataset} is empty: choose another --split ({', '.join((*SPLITS, ALL))})"
         )
@@ -171,7 +172,10 @@ def _forest(config: EvaluateConfig, model: TrainedModel, root: str) -> Forest | 
         return None
     count = dataset["splits"]["train"]["examples"]
     LOGGER.info("fitting a random forest to pixels of %d patches of %s", count, root)
-    return Forest.fit(split_patches(root, dataset, "train"), model.index, count, config.seed)
+    try:
+        return Forest.fit(split_patches(root, dataset, "train"), model.index, count, config.seed)
+    except DatasetError as error:
+        raise DatasetError(f"no random forest can be fitted: {error}; or leave it out: --baselines majority") from error
 
 
 def _usual(model: TrainedModel, root: str) -> dict[int, tuple[float, float]]:
@@ -203,7 +207,11 @@ def _metrics(
     forest = scores.forest if isinstance(scores, SegmentationScores) else None
     return {
         "task": model.task,
-        "model": {"path": config.model, **model.description["model"]},
+        "model": {
+            "path": config.model,
+            **model.description["model"],
+            "not_learned": [item.name for item in unlearned_classes(model.description)],
+        },
         "dataset": {
             "path": config.dataset,
             "split": config.split,

@@ -16,7 +16,7 @@ EACH = 3
 
 @dataclass
 class Gallery:
-    """Keeps a few patches of a stream.
+    """Keeps a few patches of a stream; of a short one all.
 
     Attributes:
         seed: Of the draw of those in between.
@@ -31,12 +31,21 @@ class Gallery:
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
 
-    def add(self, score: float, patch: Patch, outputs: Any) -> None:  # noqa: ANN401 - passed through
-        """Look at a patch, with what the model says of it; the score says how good that is."""
+    @property
+    def seen(self) -> int:
+        """Number of patches so far."""
+        return self._seen
+
+    def add(self, score: float | None, patch: Patch, outputs: Any) -> None:  # noqa: ANN401 - passed through
+        """Look at a patch, with what the model says of it; the score says how good that is.
+
+        Without one, where there was nothing to find or to say, it is neither among the best nor among the worst.
+        """
         self._seen += 1
         # The number breaks ties: patches have no order.
-        _keep(self._best, (score, self._seen, patch, outputs))
-        _keep(self._worst, (-score, self._seen, patch, outputs))
+        if score is not None:
+            _keep(self._best, (score, self._seen, patch, outputs))
+            _keep(self._worst, (-score, self._seen, patch, outputs))
         _keep(self._drawn, (float(self._rng.random()), self._seen, patch, outputs), 3 * EACH)
 
     def chosen(self) -> list[tuple[str, Patch, Any]]:
@@ -45,8 +54,10 @@ class Gallery:
         found: dict[str, list[tuple[str, Patch, Any]]] = {}
         for why, items in (("best", self._best), ("worst", self._worst), ("drawn", self._drawn)):
             fresh = [item for item in sorted(items, reverse=True, key=lambda item: item[:2]) if item[1] not in taken]
-            taken |= {number for _, number, _, _ in fresh[:EACH]}
-            found[why] = [(why, patch, outputs) for _, _, patch, outputs in fresh[:EACH]]
+            # Where the best are the worst as well, and where many have no score, more are drawn.
+            kept = fresh[: 3 * EACH - len(taken) if why == "drawn" else EACH]
+            taken |= {number for _, number, _, _ in kept}
+            found[why] = [(why, patch, outputs) for _, _, patch, outputs in kept]
         return [*found["best"], *found["drawn"], *found["worst"]]
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rsbot_beam.data.dataset_file import require_dataset_file
-from rsbot_beam.models.classes import ClassIndex
 from rsbot_beam.models.definition import InputShape, ModelDefinition, build_model
 from rsbot_beam.models.receptive_field import receptive_field
 from rsbot_beam.training.description import layout_of
+from rsbot_beam.training.tasks import training_task
 
 # Bytes of a weight.
 FLOAT32 = 4
@@ -23,7 +23,7 @@ class InputSize:
         bands: Number of bands.
         steps: Length of the time axis; 0: none.
         static: Number of static bands.
-        classes: Number of classes.
+        classes: Number of classes that are learned.
     """
 
     bands: int
@@ -33,10 +33,16 @@ class InputSize:
 
     @classmethod
     def of(cls, dataset: str, definition: ModelDefinition) -> InputSize:
-        """That of a dataset; raises DatasetError where there is none."""
-        layout = layout_of(require_dataset_file(dataset))
-        index = ClassIndex.of(layout.classes, background=definition.task == "segmentation")
-        return cls(len(layout.bands), layout.steps, len(layout.static), len(index))
+        """That of a dataset.
+
+        Raises:
+            DatasetError: There is none, or it has not the labels that the model learns from.
+            InputError: None of its classes occurs.
+        """
+        content = require_dataset_file(dataset)
+        layout = layout_of(content)
+        task = training_task(definition, layout, content, "none")
+        return cls(len(layout.bands), layout.steps, len(layout.static), task.channels)
 
 
 def measure_model(definition: ModelDefinition, size: InputSize, field: bool = True) -> dict[str, Any]:

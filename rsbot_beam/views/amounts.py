@@ -10,6 +10,18 @@ def share_text(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def hectares_text(hectares: float) -> str:
+    """A number of hectares without its unit, for columns; what is there is not said to be nothing."""
+    if 0 < hectares < 0.005:
+        return "< 0.01"
+    return f"{hectares:,.0f}" if hectares >= 10 or not hectares else f"{hectares:.2f}"
+
+
+def patches_text(split: str, count: int) -> str:
+    """How many patches, and of what: `1 patch of the test split`, `40 patches of all splits`."""
+    return f"{count:,} patch{'' if count == 1 else 'es'} of {'all splits' if split == 'all' else f'the {split} split'}"
+
+
 def area_text(hectares: float) -> str:
     """An area in hectares or, where that takes too many digits, in thousands or millions of them."""
     for limit, factor, unit in ((1e6, 1e6, "million ha"), (1e5, 1e3, "thousand ha")):

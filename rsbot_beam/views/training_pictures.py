@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch as LegendPatch
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from rsbot_beam.data.bands import LabelClass
 from rsbot_beam.data.patch import Patch
+from rsbot_beam.views.amounts import hectares_text
 from rsbot_beam.views.contact_sheet import INVALID, UNNAMED, label_picture, picture, picture_bands
 
 _DPI = 110
@@ -25,6 +28,10 @@ LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000
 HATCHES = ("", "//", "..", "xx")
 # Share above which a cell of the confusion matrix is dark enough for white text, in the colours of "Blues".
 _DARK = 0.55
+# Where prediction and label agree: no other panel has it.
+SAME = "#cfe3d4"
+# Inches that a letter of a legend takes, a swatch with its margins, and a line.
+_LETTER, _SWATCH, _LINE = 0.062, 0.55, 0.17
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +82,9 @@ def confusion_picture(counts: np.ndarray, names: Sequence[str], title: str, unit
     image = axis.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     axis.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=8)
     axis.set_yticks(
-        range(len(names)), [f"{n} ({s:,.0f} {unit})" for n, s in zip(names, support[:, 0], strict=True)], fontsize=8
+        range(len(names)),
+        [f"{n} ({hectares_text(s)} {unit})" for n, s in zip(names, support[:, 0], strict=True)],
+        fontsize=8,
     )
     axis.set_xlabel("predicted")
     axis.set_ylabel("label")
@@ -127,6 +136,7 @@ def _lines(axis: Any, history: Mapping[str, Sequence[float]], name: str) -> None
             colour = LINES[0] if label == "validation" else LINES[1]
             axis.plot(range(1, len(history[key]) + 1), history[key], style, color=colour, label=label)
     axis.set_xlabel("epoch")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axis.set_ylabel(name)
     axis.grid(alpha=0.3)
     axis.legend(fontsize=8)
@@ -143,7 +153,7 @@ def _bars(axis: Any, bars: Mapping[str, Mapping[str, float | None]]) -> None:  #
     axis.set_ylabel("F1")
     axis.set_ylim(0, 1)
     axis.grid(alpha=0.3, axis="y")
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=len(names), frameon=False)
 
 
 def _precision_recall(axis: Any, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:  # noqa: ANN401
@@ -207,7 +217,7 @@ def _classified(
     for known in classes:
         colours[predicted == known.code] = to_rgb(known.colour)
     label, valid = np.asarray(item.patch.label), np.asarray(item.patch.label_valid)
-    wrong = np.full((*predicted.shape, 3), 0.92)
+    wrong = np.full((*predicted.shape, 3), to_rgb(SAME))
     wrong[label != predicted] = to_rgb(LINES[1])
     _panel(axes[0], picture(item.patch, stretch), item.title)
     _panel(axes[1], label_picture(item.patch), "label")
@@ -249,5 +259,12 @@ def _legend(figure: Figure, classes: Sequence[LabelClass], detects: bool) -> Non
     handles = [LegendPatch(facecolor=item.colour, edgecolor="#555555", label=item.name) for item in classes]
     if not detects:
         handles.append(LegendPatch(facecolor=LINES[1], label="prediction differs from the label"))
+        handles.append(LegendPatch(facecolor=SAME, label="prediction agrees"))
+        handles.append(
+            LegendPatch(facecolor="white", edgecolor="#555555", label="not compared: no label or no imagery")
+        )
     handles.append(LegendPatch(facecolor=INVALID, label="imagery not valid"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(7, len(handles)), fontsize=7)
+    widest = _SWATCH + _LETTER * max(len(str(handle.get_label())) for handle in handles)
+    columns = max(1, min(len(handles), int(figure.get_figwidth() / widest)))
+    figure.set_figheight(figure.get_figheight() + _LINE * (math.ceil(len(handles) / columns) - 1))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=7)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import REPOSITORY, arguments
-from tests.integration.made_models import RECIPE, Models, read_run
+from tests.integration.made_models import CLASSES, RECIPE, Models, read_run
 
 pytestmark = pytest.mark.integration
 
@@ -202,3 +204,15 @@ def test_a_disk_that_is_full_is_told_and_the_same_command_goes_on(
     done = predict(output, bands="class,probabilities", block_side=2)
     assert done.code == 0, done.text
     assert read_run(output)["tiles"]["dead"] == 0
+
+
+def test_classes_that_were_not_learned_are_named_once(
+    predict: Callable[..., Any], models: Models, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    classes = [{**dataclasses.asdict(item), "learned": item.code == 2} for item in CLASSES]
+    model = models.variant(models.place, "learned_one", classes=classes)
+    with caplog.at_level(logging.INFO, "rsbot_beam"):
+        done = predict(tmp_path, model=model)
+    assert done.code == 0, done.text
+    told = [message for message in caplog.messages if "has not learned" in message]
+    assert len(told) == 1 and told[0].endswith(": first, third")

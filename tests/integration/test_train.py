@@ -156,12 +156,33 @@ def test_models_are_listed_and_shown(plain: str, capsys: pytest.CaptureFixture[s
     assert "weights; width=16" in listed
     assert rsbot.main(["models", "show", "unet", "--set", "width=4", "--dataset", plain, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert told["built_for"] == {"bands": 2, "steps": 0, "static": 0, "classes": 4}
+    assert told["built_for"] == {"bands": 2, "steps": 0, "static": 0, "classes": 3}  # those that train has
     assert told["size"]["inputs"]["image"] == [None, None, None, 2]
     assert told["size"]["weights"] > 0 and told["size"]["overlap"] > 0
     assert rsbot.main(["models", "tempcnn"]) == 0
     shown = capsys.readouterr().out
     assert "Pelletier" in shown and "looks 0 pixels far" in shown
+
+
+def test_models_that_are_none_for_a_dataset_say_why(
+    plain: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert rsbot.main(["models", "--dataset", plain]) == 0
+    listed = capsys.readouterr().out
+    assert "not for this dataset: the model 'centernet' learns boxes, but the recipe 'made' has none" in listed
+    assert "not for this dataset: the model 'utae' learns from a time series" in listed
+    assert "Weights for 2 bands and 3 classes" in listed
+    assert rsbot.main(["models", "show", "centernet", "--dataset", plain]) == 2
+    assert "learns boxes, but the recipe 'made' has none" in capsys.readouterr().err
+    assert rsbot.main(["models", "--dataset", str(tmp_path)]) == 2
+    assert "there is no dataset in" in capsys.readouterr().err
+
+
+def test_types_of_own_parameters_are_told_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "my_model.py"
+    own.write_text(OWN)
+    assert rsbot.main(["models", "show", str(own)]) == 0
+    assert "kernel = 1    (int)" in capsys.readouterr().out
 
 
 def test_a_disk_that_is_full_is_told_and_the_same_command_goes_on(series: str, tmp_path: Path) -> None:

@@ -100,6 +100,19 @@ def test_a_damaged_graph(tmp_path: Path) -> None:
         Predictor(str(folder)).load()
 
 
+def test_weights_that_are_cut_off(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    module = tf.Module()
+    module.weight = tf.Variable(np.arange(1000.0))
+    module.serve = tf.function(lambda x: {"y": x * module.weight}, input_signature=[tf.TensorSpec((1000,), tf.float64)])
+    tf.saved_model.save(module, str(folder), {"serving_default": module.serve.get_concrete_function()})
+    weights = next((folder / "variables").glob("*.data-*"))
+    for size in (700, 0):
+        weights.write_bytes(weights.read_bytes()[:size])
+        with pytest.raises(InputError, match=r"cannot be loaded .*same `rsbot train` again"):
+            Predictor(str(folder)).load()
+
+
 def test_a_model_of_somebody_else(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no signature 'serving_default': it is not one of `rsbot train`"):
         Predictor(save(tmp_path / "model", signature="predict")).load()

@@ -150,7 +150,9 @@ def test_labels_decoded_are_the_boxes(seed: int, stride: int) -> None:
     batch = example(boxes, codes, size=64)
     maps = centre_labels(batch, INDEX, stride)
     plain = {name: value[..., :2] for name, value in maps.items()}
-    found = DecodeBoxes(stride, INDEX.codes, most=10, least_score=0.9, overlap=0.5)(plain, batch["image"])
+    found = DecodeBoxes(stride, INDEX.codes, most=10, least_score=0.9, overlap=0.5)(
+        plain, batch["image"], batch["valid"]
+    )
     assert int(found["count"][0]) == 4
     order = np.lexsort(found["boxes"].numpy()[0, :4, :2].round().T)
     expected = np.lexsort(np.array(boxes)[:, :2].round().T)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,7 +13,9 @@ from rsbot_beam.models.registry import load_model_definition
 from rsbot_beam.models.serving import BoxSettings, DecodeBoxes, serving_model
 
 Maps = dict[str, np.ndarray]
+CENTERNET = load_model_definition("centernet", {"width": "4", "depth": "2", "head": "4"})
 IMAGE = tf.zeros((1, 32, 40, 3))
+VALID = tf.ones((1, 32, 40), tf.uint8)
 
 
 def maps(peaks: list[tuple[int, int, int, float]], side: float = 2.0) -> Maps:
@@ -27,9 +30,13 @@ def maps(peaks: list[tuple[int, int, int, float]], side: float = 2.0) -> Maps:
     }
 
 
-def decoded(found: Maps, most: int = 5, least_score: float = 0.1, overlap: float = 0.5) -> dict[str, np.ndarray]:
+def decoded(
+    found: Maps, most: int = 5, least_score: float = 0.1, overlap: float = 0.5, valid: tf.Tensor = VALID
+) -> dict[str, np.ndarray]:
     layer = DecodeBoxes(4, (7, 3), most, least_score, overlap)
-    outputs = layer({name: tf.constant(array) for name, array in found.items()}, IMAGE)
+    rows, columns = (4 * length for length in found["heatmap"].shape[1:3])
+    seen = valid[..., :rows, :columns]
+    outputs = layer({name: tf.constant(array) for name, array in found.items()}, IMAGE, seen)
     return {name: np.asarray(value)[0] for name, value in outputs.items()}
 
 
@@ -48,6 +55,29 @@ def test_boxes_end_at_the_patch() -> None:
 
 def test_neighbours_of_a_peak_are_none() -> None:
     assert decoded(maps([(4, 4, 0, 0.9), (4, 5, 0, 0.8), (5, 4, 0, 0.7)]))["count"] == 1
+
+
+@pytest.mark.parametrize("steps", [0, 3])
+def test_where_nothing_is_valid_nothing_is_found(steps: int) -> None:
+    """One valid pixel of a cell, in one step, is enough."""
+    valid = np.zeros((1, *((steps,) if steps else ()), 32, 40), np.uint8)
+    peaks = maps([(4, 4, 0, 0.9), (1, 8, 1, 0.8)])
+    assert decoded(peaks, valid=tf.constant(valid))["count"] == 0
+    valid[(0, 1, 7, 35) if steps else (0, 7, 35)] = 1
+    found = decoded(peaks, valid=tf.constant(valid))
+    assert found["count"] == 1 and found["classes"][0] == 3
+
+
+def test_a_detector_that_does_not_look_at_validity() -> None:
+    inputs = keras.Input((None, None, 3), name="image")
+    x = keras.layers.MaxPooling2D(4, padding="same")(inputs)
+    heads = {"heatmap": (2, "sigmoid"), "size": (2, None), "offset": (2, None)}
+    outputs = {name: keras.layers.Conv2D(n, 1, activation=kind, name=name)(x) for name, (n, kind) in heads.items()}
+    served = serving_model(keras.Model({"image": inputs}, outputs), CENTERNET, ClassIndex((7, 3)))
+    image = np.ones((2, 16, 16, 3), "f4")
+    valid = np.stack([np.ones((16, 16)), np.zeros((16, 16))]).astype("u1")
+    found = served.predict_on_batch({"image": image, "valid": valid})
+    assert found["count"][0] > 0 and found["count"][1] == 0
 
 
 @pytest.mark.parametrize(("overlap", "count"), [(0.2, 1), (0.6, 2)])

@@ -144,15 +144,15 @@ def test_an_invented_box_counts_against_an_empty_patch() -> None:
     patch, outputs = perfect(empty)
     assert scores.add(patch, outputs) is None  # type: ignore[arg-type]
     outputs["scores"][0], outputs["classes"][0], outputs["boxes"][0] = 0.9, 1, (2, 2, 6, 6)
-    assert scores.add(patch, outputs) == -1.0  # type: ignore[arg-type]
+    assert scores.add(patch, outputs) == pytest.approx(-0.9)  # type: ignore[arg-type]
     assert scores.to_dict()[MODEL]["classes"]["solar"]["IoU 0.5"]["detections"] == 1
 
 
 @pytest.mark.slow
 def test_the_usual_box_is_the_median_of_the_train_split(sites_dataset: str) -> None:
     from rsbot_beam.training.boxes import FEATURES, usual_boxes
-    from rsbot_beam.training.evaluate import split_patches
     from rsbot_beam.training.feed import find_examples
+    from rsbot_beam.training.raw_patches import split_patches
 
     content = json.loads(Path(sites_dataset, "dataset.json").read_text())
     found = usual_boxes(find_examples(sites_dataset, "train", content, FEATURES), (1, 2, 77))
@@ -182,6 +182,28 @@ def test_a_small_gallery_shows_no_patch_twice() -> None:
     for number in range(4):
         gallery.add(0.5, field_patch(PLAIN, number), number)
     assert sorted(outputs for _, _, outputs in gallery.chosen()) == [0, 1, 2, 3]
+
+
+def test_patches_without_a_score_are_shown_where_there_is_room() -> None:
+    gallery = Gallery()
+    for number in range(7):
+        gallery.add(0.5 if number < 5 else None, field_patch(PLAIN, number), number)
+    chosen = {outputs: why for why, _, outputs in gallery.chosen()}
+    assert sorted(chosen) == list(range(7))
+    assert chosen[5] == chosen[6] == "drawn"
+    assert gallery.seen == 7
+
+
+def test_boxes_are_drawn_from_the_best_score_on() -> None:
+    """Two right boxes of 0.2 and more, a wrong one of 0.1."""
+    scores = DetectionScores(PLANTS, 10.0)
+    col = next(c for c in range(50) if set(site_patch(SITES, c).objects.classes) == {1})  # type: ignore[union-attr]
+    patch, outputs = perfect(col)
+    outputs["scores"] *= 0.2 / max(outputs["scores"].max(), 1e-9)
+    last = int((outputs["scores"] > 0).sum())
+    outputs["scores"][last], outputs["classes"][last], outputs["boxes"][last] = 0.1, 1, (0, 0, 1, 1)
+    assert scores.add(patch, outputs) == pytest.approx(0.2)  # type: ignore[arg-type]
+    assert scores.best_scores() == {1: pytest.approx(0.2)}
 
 
 def test_overlaps_of_the_centre_box_are_with_the_middle() -> None:

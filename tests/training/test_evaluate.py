@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rsbot_beam.data.splits import SPLITS
-from rsbot_beam.errors import DatasetError, InputError
+from rsbot_beam.errors import DatasetError, InputError, RsbotError
 from tests.training.conftest import PLAIN, field_patch, write_dataset
 
 pytestmark = pytest.mark.slow
@@ -102,7 +102,7 @@ def test_another_place_is_scored_with_the_statistics_of_the_training(plain_model
 
 def test_the_splits_are_those_of_the_export(plain_dataset: str) -> None:
     from rsbot_beam import load_dataset
-    from rsbot_beam.training.evaluate import split_patches
+    from rsbot_beam.training.raw_patches import split_patches
 
     content = json.loads(Path(plain_dataset, "dataset.json").read_text())
     for split in SPLITS:
@@ -204,6 +204,91 @@ def test_an_unreadable_raw_shard_is_named(
     with pytest.raises(DatasetError, match=rf"{victim.name}"):
         evaluate(plain_model, root, tmp_path, split="all", baselines=("majority",))
     assert not (tmp_path / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(("left", "told"), [(1, "1 raw shards of 2 are there"), (0, "0 raw shards of 2 are there")])
+def test_missing_raw_shards_are_an_error(
+    plain_model: str, plain_dataset: str, changed_dataset: Change, tmp_path: Path, left: int, told: str
+) -> None:
+    root = changed_dataset(plain_dataset, f"raw_{left}")
+    for shard in sorted(Path(root, "raw").glob("*.arrow"))[left:]:
+        shard.unlink()
+    with pytest.raises(DatasetError, match=rf"raw patches of {root} are not whole: {told}, in .*same `rsbot export`"):
+        evaluate(plain_model, root, tmp_path, split="all", baselines=("majority",))
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_a_raw_shard_that_is_cut_off_is_an_error(
+    plain_model: str, plain_dataset: str, changed_dataset: Change, tmp_path: Path
+) -> None:
+    root = changed_dataset(plain_dataset, "raw_cut")
+    victim = max(Path(root, "raw").glob("*.arrow"))
+    victim.write_bytes(victim.read_bytes()[:-100])
+    with pytest.raises(DatasetError, match="raw shards are cut off, or others than those that it was made of"):
+        evaluate(plain_model, root, tmp_path, split="all", baselines=("majority",))
+
+
+def test_a_forest_needs_all_patches_of_the_train_split(
+    plain_model: str, plain_dataset: str, changed_dataset: Change, tmp_path: Path
+) -> None:
+    root = changed_dataset(plain_dataset, "train_raw_gone")
+    max(Path(root, "raw").glob("*.arrow")).unlink()
+    with pytest.raises(
+        DatasetError, match=r"no random forest can be fitted: .*1 raw shards of 2.*--baselines majority"
+    ):
+        evaluate(plain_model, plain_dataset, tmp_path, train_dataset=root)
+    assert evaluate(plain_model, plain_dataset, tmp_path, train_dataset=root, baselines=("majority",))
+
+
+def test_patches_that_the_split_should_have_are_missed(
+    plain_model: str, plain_dataset: str, changed_dataset: Change, tmp_path: Path
+) -> None:
+    def edit(content: dict[str, Any]) -> None:
+        content["splits"]["test"]["examples"] += 1
+
+    root = changed_dataset(plain_dataset, "one_more", edit)
+    with pytest.raises(DatasetError, match=r"raw has \d+ of the \d+ patches of the split test"):
+        evaluate(plain_model, root, tmp_path, baselines=("majority",))
+
+
+def test_a_full_disk_names_the_folder_and_leaves_no_metrics(
+    plain_model: str, plain_dataset: str, tmp_path: Path
+) -> None:
+    import resource
+    import signal
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8000, limits[1]))  # metrics.json fits, pictures do not
+    try:
+        with pytest.raises(RsbotError, match=rf"results cannot be written to {tmp_path} \(File too large\)"):
+            evaluate(plain_model, plain_dataset, tmp_path, baselines=("majority",))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_the_table_names_what_was_not_learned_and_cuts_no_name(metrics: tuple[dict, Path]) -> None:
+    from pipelines.evaluate import table
+
+    told = json.loads(json.dumps(metrics[0]))
+    assert told["model"]["not_learned"] == ["never there"]
+    classes = told["scores"]["model"]["classes"]
+    long = "bare soil and sparse vegetation of all kinds"
+    for scores in told["scores"].values():
+        scores["classes"] = {**scores["classes"], long: {**scores["classes"]["maize"]}, "lost": {}}
+    classes = told["scores"]["model"]["classes"]
+    classes[long]["support"] = 0.04
+    for scores in told["scores"].values():
+        # Predicted, though it does not occur.
+        scores["classes"]["lost"] = {**scores["classes"]["maize"], "f1": 0.0, "support": 0.0}
+    lines = table(told).splitlines()
+    assert lines[0].endswith(f": {told['dataset']['patches']} patches of the test split")
+    assert lines[-1] == "not learned, and so never predicted: never there"
+    rows = {line[:45].strip(): line.split()[-1] for line in lines if line}
+    assert rows[long] == "0.04" and rows["lost"] == "0"
+    assert "never there" not in rows
 
 
 def test_other_classes_and_parameters_are_told(

@@ -7,10 +7,14 @@ import io
 import numpy as np
 import pytest
 from matplotlib import image
+from matplotlib.colors import to_rgb
 
+from rsbot_beam.data.bands import LabelClass
 from rsbot_beam.data.patch import Patch
+from rsbot_beam.views.pictures import INVALID
 from rsbot_beam.views.training_pictures import (
     LINES,
+    SAME,
     ExamplePicture,
     confusion_picture,
     curves_picture,
@@ -77,6 +81,55 @@ def test_what_differs_is_marked(count: int, layout: object) -> None:
     assert has_colour(wrong, LINES[1], 2000) and not has_colour(right, LINES[1], 2000)
     for item in CLASSES:
         assert has_colour(right, item.colour)
+
+
+@pytest.mark.parametrize("count", [1, 3, 4])
+def test_the_legend_is_not_cut_off(count: int) -> None:
+    """Nothing but the white margin at the edges, with as many classes and as long names as land cover has."""
+    names = (
+        "Tree cover",
+        "Bare / sparse vegetation",
+        "Permanent water bodies",
+        "Herbaceous wetland",
+        "Moss and lichen",
+    )
+    classes = [LabelClass(10 * i, names[i % 5], f"#{i}0{i}0{i}0") for i in range(1, 9)]
+    drawn = pixels(examples_picture([example(field_patch(PLAIN, col), True) for col in range(count)], classes, "title"))
+    assert (drawn[:, [0, 1, -2, -1]] == 1).all()
+    assert (drawn[[0, 1, -2, -1]] == 1).all()
+
+
+def test_where_both_agree_is_no_colour_of_what_is_invalid() -> None:
+    png = examples_picture([example(field_patch(PLAIN, 1, gaps=0.3), False)], CLASSES, "title")
+    assert has_colour(png, SAME, 2000)
+    assert np.abs(np.array(to_rgb(SAME)) - INVALID).max() > 0.04
+
+
+def test_epochs_are_whole_numbers() -> None:
+    from matplotlib.figure import Figure
+
+    from rsbot_beam.views import training_pictures
+
+    for epochs in (1, 2, 3, 40):
+        axis = Figure().subplots()
+        training_pictures._lines(axis, {"loss": [1.0] * epochs}, "loss")
+        assert all(tick == round(tick) for tick in axis.get_xticks())
+
+
+def test_the_legend_of_the_bars_is_above_them() -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    from rsbot_beam.views import training_pictures
+
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure).draw()
+    axis = figure.subplots()
+    training_pictures._bars(axis, {"maize": {"model": 1.0, "majority class": 1.0, "random forest": 1.0}})
+    figure.canvas.draw()
+    legend = axis.get_legend().get_window_extent()
+    assert legend.y0 >= axis.get_window_extent().y1 - 1
+    assert legend.y1 <= figure.bbox.y1
 
 
 def test_boxes_are_drawn_in_the_colours_of_their_classes() -> None:

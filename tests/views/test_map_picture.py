@@ -227,6 +227,15 @@ def test_scale_bars_have_round_lengths(metres: float, nice: float) -> None:
     assert _nice(metres) == pytest.approx(nice)
 
 
+def test_hectares_of_little_are_not_nothing() -> None:
+    from rsbot_beam.views.amounts import hectares_text, patches_text
+
+    areas = (0.0, 0.001, 0.04, 3.456, 12.3, 4567.8)
+    assert [hectares_text(area) for area in areas] == ["0", "< 0.01", "0.04", "3.46", "12", "4,568"]
+    assert patches_text("test", 1) == "1 patch of the test split"
+    assert patches_text("all", 1200) == "1,200 patches of all splits"
+
+
 def test_amounts() -> None:
     assert [share_text(s) for s in (0, 0.0001, 0.123, 1)] == ["0.0 %", "< 0.1 %", "12.3 %", "100.0 %"]
     assert [area_text(a) for a in (0.44, 12.3, 99_999, 150_000, 2e6)] == [
