@@ -9,7 +9,6 @@ import numpy as np
 
 from rsbot_beam.geometry import TileBlock, TileKey
 
-
 # By which weights that sum to 1 are off in float32.
 ROUNDING = 1e-6
 
