@@ -74,31 +74,38 @@ def test_a_page_works_inside_a_notebook_s_frame(folder: Path, open_page: OpenPag
     assert frame.locator(".sheet > .cell:visible").count() < frame.locator(".sheet > .cell").count()
 
 
+@pytest.fixture(scope="module")
+def real_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty time series with their transformed examples."""
+    root = tmp_path_factory.mktemp("real") / "ds"
+    write_dataset(root, [field_patch(SERIES, col) for col in range(40)])
+    content = json.loads((root / "dataset.json").read_text())
+    content["tiles"] = {"asked": 40, "stored": 40, "empty": 0, "dead": 0}
+    content["tiles"] |= {name: part["examples"] for name, part in content["splits"].items()}
+    (root / "dataset.json").write_text(json.dumps(content))
+    return root
+
+
 @pytest.mark.slow
-def test_after_a_real_training_and_evaluation(tmp_path: Path, open_page: OpenPage) -> None:
-    dataset = write_dataset(tmp_path / "ds", [field_patch(PLAIN, col) for col in range(40)])
-    model = train(dataset, tmp_path / "model").output
+def test_transformed_examples_stand_beside_raw_ones(real_dataset: Path, open_page: OpenPage) -> None:
+    values, why = transformed_values(str(real_dataset), SERIES, SPLITS)
+    assert why == ""
+    for band in ("B4", "B8", "height"):
+        found = np.concatenate(values.by_band[band]["train"])
+        assert (abs(found.mean()) < 0.2, abs(found.std() - 1) < 0.2) == (True, True)
+    assert main(["view", str(real_dataset)]) == 0
+    page = open_page((real_dataset / "view.html").as_uri())
+    assert page.locator("#values ~ .charts .chart").count() == 2 * 3
+    assert page.get_by_text("After the transform nothing is shown").count() == 0
+
+
+@pytest.mark.slow
+def test_after_a_real_training_and_evaluation(real_dataset: Path, tmp_path: Path, open_page: OpenPage) -> None:
+    dataset = str(real_dataset)
+    model = train(dataset, tmp_path / "model", epochs=2).output
     assert main(["evaluate", "--model", model, "--dataset", dataset, "--split", "test", "--baselines", "majority"]) == 0
     assert main(["view", model]) == 0
     page = open_page((Path(model) / "view.html").as_uri())
     assert page.get_by_role("rowheader", name="maize").count() >= 3
     assert page.locator(".chart path.line").count() >= 4
     assert page.locator("figure.wide img").first.evaluate("image => image.complete && image.naturalWidth > 500")
-
-
-@pytest.mark.slow
-def test_transformed_examples_stand_beside_raw_ones(tmp_path: Path, open_page: OpenPage) -> None:
-    dataset = write_dataset(tmp_path / "ds", [field_patch(SERIES, col) for col in range(40)])
-    values, why = transformed_values(dataset, SERIES, SPLITS)
-    assert why == ""
-    for band in ("B4", "B8", "height"):
-        found = np.concatenate(values.by_band[band]["train"])
-        assert (abs(found.mean()) < 0.2, abs(found.std() - 1) < 0.2) == (True, True)
-    content = json.loads((tmp_path / "ds/dataset.json").read_text())
-    content["tiles"] = {"asked": 40, "stored": 40, "empty": 0, "dead": 0}
-    content["tiles"] |= {name: part["examples"] for name, part in content["splits"].items()}
-    (tmp_path / "ds/dataset.json").write_text(json.dumps(content))
-    assert main(["view", dataset]) == 0
-    page = open_page((tmp_path / "ds/view.html").as_uri())
-    assert page.locator("#values ~ .charts .chart").count() == 2 * 3
-    assert page.get_by_text("After the transform nothing is shown").count() == 0
