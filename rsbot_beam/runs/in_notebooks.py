@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import apache_beam.pipeline
 from apache_beam.utils import interactive_utils
 
 # The modules that ask whether IPython runs where a pipeline is built and run: each has the question under its own name.
-_ASKING = (interactive_utils, apache_beam.pipeline)
+_ASKING: tuple[Any, ...] = (interactive_utils, apache_beam.pipeline)
 
 
 @contextmanager
