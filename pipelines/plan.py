@@ -72,7 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(argv or [])
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
-        return 0 if arguments else 2
+        if arguments:
+            raise SystemExit(0)  # as argparse does after any command's help
+        return 2
     if arguments[0] not in COMMANDS:
         raise InputError(f"rsbot plan has no {arguments[0]!r}{suggest(arguments[0], COMMANDS)}\n{USAGE}")
     flags, beam_flags = parser(arguments[0]).parse(arguments[1:])

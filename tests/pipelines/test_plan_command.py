@@ -75,7 +75,9 @@ def test_bad_input(arguments: list[str], words: str, capsys: pytest.CaptureFixtu
 
 
 def test_help_needs_no_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(rsbot.main, ["plan", "--help"]) == 0
+    with pytest.raises(SystemExit) as caught:
+        run_command(rsbot.main, ["plan", "--help"])
+    assert caught.value.code == 0
     said = capsys.readouterr().out
     assert "rsbot plan predict" in said
     assert "exit codes" in said
