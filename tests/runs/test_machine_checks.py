@@ -13,6 +13,8 @@ from rsbot_beam.runs.machine_checks import check_environment, check_gpu, check_l
 
 Usage = namedtuple("Usage", "total used free")
 
+pytestmark = pytest.mark.long  # child processes of its own do not start well beside those of a parallel test run
+
 
 def test_an_environment_in_which_nothing_is_set() -> None:
     assert check_environment({"PATH": "/bin"}).found == "no variable is set that changes anything"
