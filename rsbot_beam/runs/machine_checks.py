@@ -56,9 +56,11 @@ def check_space(folder: str) -> Finding:
     Args:
         folder: That may not exist.
     """
-    there = Path(folder).absolute()
-    while not there.exists():
-        there = there.parent
+    try:
+        there = _deepest(Path(folder).absolute())
+    except PermissionError as error:
+        remedy = "name another folder with --output, or have the right to enter the folders above it"
+        return Finding("output", "failed", f"{error.filename} cannot be looked at: permission denied", remedy)
     if not there.is_dir():
         return Finding("output", "failed", f"{there} is a file", "name a folder with --output")
     if not os.access(there, os.W_OK | os.X_OK):
@@ -72,6 +74,13 @@ def check_space(folder: str) -> Finding:
         state = "failed" if free < _FULL else "warning"
         return Finding("output", state, found, "make room, or name a folder on a larger disk, or gs://, with --output")
     return Finding("output", "ok", found)
+
+
+def _deepest(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that is there."""
+    while not path.exists():
+        path = path.parent
+    return path
 
 
 def check_gpu(devices: Mapping[str, Any] | None = None, driver: bool | None = None) -> Finding:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from rsbot_beam.data.findings import Finding
 from rsbot_beam.runs import machine_checks
 from rsbot_beam.runs.machine_checks import check_environment, check_gpu, check_local_runner, check_space
 
 Usage = namedtuple("Usage", "total used free")
-
-pytestmark = pytest.mark.long  # child processes of its own do not start well beside those of a parallel test run
 
 
 def test_an_environment_in_which_nothing_is_set() -> None:
@@ -71,16 +74,48 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     assert "is a file" in check_space(str(tmp_path / "file")).found
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+def found_by_nobody(folder: Path) -> Finding:
+    """What the check says of a folder to somebody who has no rights."""
+    ours, theirs = os.pipe()
     child = os.fork()
-    if child == 0:  # as nobody
-        os.setuid(65_534)
-        finding = check_space(str(tmp_path / "out"))
-        os._exit(0 if finding.state == "failed" and "nothing can be written" in finding.found else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    if child == 0:
+        # Whatever happens, the child ends here: else it would go on as a second run of the tests, without rights.
+        try:
+            os.setuid(65_534)
+            os.write(theirs, json.dumps(asdict(check_space(str(folder)))).encode())
+        finally:
+            os._exit(0)
+    os.close(theirs)
+    with os.fdopen(ours) as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    assert said, "the check raised"
+    return Finding(**json.loads(said))
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder below none that is closed to others, as those of pytest are."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_folder_that_cannot_be_written(open_folder: Path) -> None:
+    finding = found_by_nobody(open_folder / "out")
+    assert finding.state == "failed"
+    assert finding.found == f"nothing can be written in {open_folder}"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_folder_below_one_that_cannot_be_entered(open_folder: Path) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+    finding = found_by_nobody(closed / "out")
+    assert finding.state == "failed"
+    assert finding.found == f"{closed / 'out'} cannot be looked at: permission denied"
+    assert "enter the folders above" in finding.remedy
 
 
 @pytest.mark.slow
