@@ -14,6 +14,7 @@ from apache_beam.runners.runner import PipelineState
 from rsbot_beam.errors import InputError, RsbotError
 from rsbot_beam.runs.beam_options import is_one_process
 from rsbot_beam.runs.dataflow import is_dataflow, is_only_described
+from rsbot_beam.runs.in_notebooks import not_interactive
 from rsbot_beam.runs.progress_line import LOGGER, progress_line
 
 
@@ -48,6 +49,7 @@ class JobDescribed(Exception):  # noqa: N818 - not an error
         self.job = job
 
 
+@not_interactive()
 def run_pipeline(step: str, options: PipelineOptions, build: Callable[[beam.Pipeline], object]) -> None:
     """Build a pipeline, run it and wait for its end.
 

@@ -11,6 +11,7 @@ from apache_beam.options.pipeline_options import StandardOptions
 from apache_beam.testing.util import assert_that, equal_to
 
 from rsbot_beam.runs.beam_options import pipeline_options
+from rsbot_beam.runs.in_notebooks import not_interactive
 
 COUNT = 100
 
@@ -27,7 +28,7 @@ def run_tiny_pipeline(flags: Sequence[str], max_requests: int) -> dict[str, Any]
     """
     options = pipeline_options(flags, max_requests)
     start = time.monotonic()
-    with beam.Pipeline(options=options) as pipeline:
+    with not_interactive(), beam.Pipeline(options=options) as pipeline:
         squares = pipeline | beam.Create(range(COUNT)) | beam.Reshuffle() | beam.Map(square)
         assert_that(squares | beam.CombineGlobally(sum), equal_to([sum(map(square, range(COUNT)))]))
     seconds = time.monotonic() - start
