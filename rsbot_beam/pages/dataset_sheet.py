@@ -74,26 +74,29 @@ class Sheet:
         """Look at a patch; returns the shares of its classes, as in `Chosen`."""
         self.seen += 1
         classes = classes_of(patch)
-        chosen = Chosen(split, patch, classes)
-        # A hash of the number: any patch may be the one that is shown whatever it holds.
-        self._keep(
-            (split, None), (self.seen * 0.6180339887) % 1.0, chosen, EACH_SPLIT * (1 if self.layout.classes else 3)
-        )
-        for code, share in classes.items():
-            self._keep((split, code), share, chosen, self._each)
+        # A number as if drawn: any patch may be one that is shown whatever it holds.
+        drawn = self.seen * 0.6180339887 % 1.0
+        few = EACH_SPLIT * (1 if self.layout.classes else 3)
+        wanted = [((split, None), drawn, few), *(((split, code), share, self._each) for code, share in classes.items())]
+        wanted = [(which, rank, most) for which, rank, most in wanted if self._is_kept(which, rank, most)]
+        if wanted:
+            # One copy for all: a patch is a view of its whole shard, which would stay in memory.
+            pixels = {name: array.copy() for name, array in patch.pixels.items()}
+            chosen = Chosen(split, replace(patch, pixels=pixels), classes)
+            for which, rank, most in wanted:
+                self._keep(which, rank, most, chosen)
         return classes
 
-    def _keep(self, which: tuple[str, int | None], rank: float, chosen: Chosen, most: int) -> None:
+    def _is_kept(self, which: tuple[str, int | None], rank: float, most: int) -> bool:
         heap = self._heaps.setdefault(which, [])
-        if len(heap) >= most and rank <= heap[0][0]:
-            return
-        # A copy: a patch is a view of its whole shard, which would stay in memory.
-        pixels = {name: array.copy() for name, array in chosen.patch.pixels.items()}
-        item = (rank, self.seen, replace(chosen, patch=replace(chosen.patch, pixels=pixels)))
+        return len(heap) < most or rank > heap[0][0]
+
+    def _keep(self, which: tuple[str, int | None], rank: float, most: int, chosen: Chosen) -> None:
+        heap = self._heaps[which]
         if len(heap) < most:
-            heapq.heappush(heap, item)
+            heapq.heappush(heap, (rank, self.seen, chosen))
         else:
-            heapq.heapreplace(heap, item)
+            heapq.heapreplace(heap, (rank, self.seen, chosen))
 
     def chosen(self) -> list[Chosen]:
         """The patches to show, each once, by split and in the order in which they came."""

@@ -181,6 +181,8 @@ def test_kept_patches_do_not_hold_their_shards(dataset: str) -> None:
     for patch in store.patches(store.files()[0].path):
         sheet.add("train", patch)
     assert all(array.base is None for item in sheet.chosen() for array in item.patch.pixels.values())
+    kept = [item for heap in sheet._heaps.values() for _, _, item in heap]
+    assert len(kept) > len({id(item) for item in kept}) == len({item.patch.key for item in kept})
 
 
 def test_cells_have_pictures_of_everything() -> None:
