@@ -32,10 +32,10 @@ demo: $(READY) ## the whole way on the local Earth Engine: export, train, evalua
 	@examples/demo.sh $(DEMO)
 
 test: $(READY) ## the tests (under 12 minutes)
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=20 -m "not long"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=20 -m "not long"
 
 test-fast: $(READY) ## the tests without pipelines, servers and emulators (under 2 minutes)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not integration and not long"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not integration and not long"
 
 test-long: $(READY) ## what takes minutes: trainings on real imagery, which print their scores, and more kills (10 minutes)
 	$(BIN)/python -m pytest -s -m long

@@ -16,6 +16,12 @@ from rsbot_beam import storage
 from rsbot_beam.data.bands import Band, LabelClass, Layout
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.geometry import TileKey
+from tests.browser import browser, open_page, serve_folder  # noqa: F401 - fixtures
+from tests.scheduling import (  # noqa: F401 - hooks of pytest
+    pytest_collection_finish,
+    pytest_collection_modifyitems,
+    pytest_xdist_make_scheduler,
+)
 
 SIZE = 8
 

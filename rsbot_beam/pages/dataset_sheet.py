@@ -30,6 +30,8 @@ MOST_PATCHES, EACH_SPLIT = 48, 4
 _SIDE = 160
 # Steps of a time series beside each other, and pixels of their sides.
 _MOST_STEPS, _STEP_SIDE = 12, 72
+# Greys of what is not valid and what is.
+_GREYS = (0.2, 0.85)
 # Share of a patch from which on a class is worth a mention: 8 pixels of 64 x 64.
 _LEAST_SHARE = 0.002
 
@@ -203,7 +205,9 @@ def valid_share(patch: Patch) -> np.ndarray:
 
 
 def _valid_picture(patch: Patch) -> np.ndarray:
-    return np.repeat(valid_share(patch)[..., None], 3, axis=-1)
+    """Light where all is valid, dark where nothing is; neither white nor black, which dazzle on a dark or a light page."""
+    dark, light = _GREYS
+    return np.repeat(dark + (light - dark) * valid_share(patch)[..., None], 3, axis=-1)
 
 
 def _strip(patch: Patch, stretch: dict[str, tuple[float, float]]) -> str:

@@ -26,6 +26,7 @@ from rsbot_beam.earth_process import local_earth
 from rsbot_beam.earthengine import fetcher
 from rsbot_beam.geometry import TileKey
 from tests.integration.made_models import Models
+from tests.warm_start import Process, Warm
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -199,7 +200,7 @@ def run_here(flags: dict[str, Any], command: str = "export") -> Outcome:
 class Child:
     """A command of `rsbot` as a process, and group, of its own."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | Process
     log: Path = field(repr=False)
 
     def kill(self) -> None:
@@ -280,28 +281,25 @@ def fetch(export: Callable[..., Outcome]) -> Callable[..., Outcome]:
     return run
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Starts processes that need not load TensorFlow and Beam."""
+    with contextlib.closing(Warm()) as found:
+        yield found
+
+
 @pytest.fixture
-def start_command(tmp_path: Path) -> Iterator[Callable[..., Child]]:
-    """Starts a command of `rsbot` as a process of its own; `prelude` is Python code that runs first."""
+def start_command(tmp_path: Path, warm: Warm) -> Iterator[Callable[..., Child]]:
+    """Starts a command of `rsbot` as a process of its own; `prelude` is Python code that runs first.
+
+    The process starts warm; `cold` starts Python anew, as a user does.
+    """
     children: list[Child] = []
 
-    def run(command: str, flags: dict[str, Any], prelude: str = "") -> Child:
-        how = (
-            ["-c", f"{prelude}\nfrom pipelines.rsbot import console\nconsole()"]
-            if prelude
-            else ["-m", "pipelines.rsbot"]
-        )
+    def run(command: str, flags: dict[str, Any], prelude: str = "", cold: bool = False) -> Child:
         log = tmp_path / f"child-{len(children)}.log"
-        with log.open("w") as file:
-            process = subprocess.Popen(
-                [sys.executable, *how, command, *arguments(flags)],
-                stdout=file,
-                stderr=file,
-                cwd=REPOSITORY,
-                start_new_session=True,
-                text=True,
-            )
-        children.append(Child(process, log))
+        order = [command, *arguments(flags)]
+        children.append(Child(start_cold(order, log, prelude) if cold else warm.start(order, log, prelude), log))
         return children[-1]
 
     yield run
@@ -309,12 +307,21 @@ def start_command(tmp_path: Path) -> Iterator[Callable[..., Child]]:
         child.kill()
 
 
+def start_cold(order: list[str], log: Path, prelude: str) -> subprocess.Popen[str]:
+    code = f"{prelude}\nfrom pipelines.rsbot import console\nconsole()"
+    how = ["-c", code] if prelude else ["-m", "pipelines.rsbot"]
+    with log.open("w") as file:
+        return subprocess.Popen(
+            [sys.executable, *how, *order], stdout=file, stderr=file, cwd=REPOSITORY, start_new_session=True, text=True
+        )
+
+
 @pytest.fixture
 def start(base_flags: dict[str, Any], start_command: Callable[..., Child]) -> Callable[..., Child]:
     """Starts an export as a process of its own; `prelude` is Python code that runs first."""
 
-    def run(output: object, prelude: str = "", **flags: Any) -> Child:
-        return start_command("export", {**base_flags, "output": output, **flags}, prelude)
+    def run(output: object, prelude: str = "", cold: bool = False, **flags: Any) -> Child:
+        return start_command("export", {**base_flags, "output": output, **flags}, prelude, cold)
 
     return run
 

@@ -147,7 +147,7 @@ def template(flags: Callable[..., list[str]], account: str, secured_earth: tuple
     code, out = run_main(*flags(folder, template_location=f"{folder}/fetch.json"))
     key = json.loads(Path(secured_earth[1]).read_text())["private_key"]
     lines = [line for line in key.splitlines() if not line.startswith("-----")]
-    secrets = [TOKEN.encode(), b"PRIVATE KEY", *(line.encode() for line in lines if len(line) > 20)]
+    secrets = [TOKEN.encode(), b"BEGIN PRIVATE KEY", *(line.encode() for line in lines if len(line) > 20)]
     found = Described(code, out, folder, secrets)
     found.files = {file.path.removeprefix(folder): storage.read_bytes(file.path) for file in storage.walk(folder)}
     if "/fetch.json" in found.files:

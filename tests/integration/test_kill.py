@@ -19,7 +19,7 @@ from rsbot_beam import TileKey, load_dataset, read_patches, storage
 from rsbot_beam.data.splits import SPLITS
 from rsbot_beam.errors import DatasetError
 
-# Fourteen processes, most of which load TensorFlow: two minutes where nothing else runs.
+# Sixteen processes, nine of which work through TensorFlow.
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SEED = 20_261_122
@@ -172,7 +172,7 @@ def test_ten_kills(
         assert not (output / "dataset.json").exists()
     with pytest.raises(DatasetError, match="half-written"):
         load_dataset(output)
-    finished = start(output, SMALL_FILES, **SETTINGS).wait()
+    finished = start(output, SMALL_FILES, cold=True, **SETTINGS).wait()
     assert finished.code == 0, finished.text
     assert earth.pixel_requests() == 0
     assert not leftovers(output)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,8 @@ from tests.training.conftest import PLAIN, field_patch, write_dataset
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 REPOSITORY = Path(__file__).parents[2]
-FLAGS = ["--model", "tempcnn", "--set", "width=4", "--set", "dropout=0.3", "--batch_size", "4"]
+SETTINGS = ["width=4", "dropout=0.3"]
+FLAGS = ["--model", "tempcnn", *(part for pair in SETTINGS for part in ("--set", pair)), "--batch_size", "4"]
 
 OWN = """
 from dataclasses import dataclass
@@ -58,13 +60,6 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_dataset(tmp_path_factory.mktemp("series"), [field_patch(SERIES, col) for col in range(24)])
 
 
-def started(dataset: str, output: Path, epochs: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "pipelines.rsbot", "train", "--dataset", dataset, "--output", str(output), *FLAGS]
-    return subprocess.Popen(
-        [*command, "--epochs", str(epochs)], cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-
-
 def epochs_done(output: Path) -> int:
     try:
         return len(json.loads((output / "checkpoints" / "state.json").read_text())["history"]["loss"])
@@ -72,30 +67,32 @@ def epochs_done(output: Path) -> int:
         return 0
 
 
-def test_a_killed_training_goes_on_where_it_was(series: str, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_where_it_was(series: str, tmp_path: Path, start_command: Callable[..., Any]) -> None:
     """With dropout and augmentation: the result is that of an undisturbed training to the last bit."""
     from rsbot_beam.training.trained import TrainedModel
 
     epochs = 12
     broken = tmp_path / "broken"
-    process = started(series, broken, epochs)
+    flags = {"dataset": series, "epochs": epochs, "model": "tempcnn", "set": SETTINGS, "batch_size": 4}
+
+    def started(output: Path, cold: bool = False) -> Any:
+        return start_command("train", {**flags, "output": output}, cold=cold)
+
+    killed = started(broken)
     deadline = time.monotonic() + 240
-    while epochs_done(broken) < 3 and process.poll() is None and time.monotonic() < deadline:
+    while epochs_done(broken) < 3 and killed.process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, "it was over before it was killed"
+    killed.kill()
+    assert killed.process.returncode == -signal.SIGKILL, "it was over before it was killed"
     done = epochs_done(broken)
     assert 3 <= done < epochs
     assert not (broken / "model.json").exists()
 
-    continued = started(series, broken, epochs)
-    _, told = continued.communicate(timeout=300)
-    assert continued.returncode == 0, told
-    assert f"continuing after epoch {done}" in told.decode()
-    whole = started(series, tmp_path / "whole", epochs)
-    _, told = whole.communicate(timeout=300)
-    assert whole.returncode == 0, told
+    continued = started(broken, cold=True).wait()
+    assert continued.code == 0, continued.text
+    assert f"continuing after epoch {done}" in continued.text
+    whole = started(tmp_path / "whole").wait()
+    assert whole.code == 0, whole.text
 
     histories = [json.loads((tmp_path / name / "history.json").read_text()) for name in ("broken", "whole")]
     assert histories[0] == histories[1]

@@ -95,6 +95,23 @@ def mixed_patches(mixed_layout: Layout, make_patch: Callable[..., Patch]) -> lis
     return patches
 
 
+@pytest.fixture(scope="session")
+def mixed_transform(analyze: Analyze, mixed_patches: list[Patch]) -> TransformFn:
+    """What is learned from the mixed patches: the longest analysis, of which most tests only read."""
+    return analyze(mixed_patches, Preprocessing("standard"))
+
+
+@pytest.fixture(scope="session")
+def series_patches(series_layout: Layout, make_patch: Callable[..., Patch]) -> list[Patch]:
+    """Five patches of a time series with a static band."""
+    return [make_patch(series_layout, 1, col, gaps=0.2) for col in range(5)]
+
+
+@pytest.fixture(scope="session")
+def series_transform(analyze: Analyze, series_patches: list[Patch]) -> TransformFn:
+    return analyze(series_patches)
+
+
 @pytest.fixture
 def dataset_root(tmp_path: Path) -> str:
     return str(tmp_path / "dataset")

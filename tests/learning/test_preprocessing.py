@@ -32,8 +32,8 @@ def expected_image(
 
 
 @pytest.fixture(scope="module")
-def standard(analyze: Analyze, mixed_patches: list[Patch]) -> Any:
-    return analyze(mixed_patches, Preprocessing("standard"))
+def standard(mixed_transform: Any) -> Any:
+    return mixed_transform
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +143,9 @@ def test_no_scaling_passes_the_numbers(analyze: Analyze, mixed_patches: list[Pat
 
 
 def test_a_time_series_with_a_static_band(
-    analyze: Analyze, series_layout: Layout, make_patch: Callable[..., Patch], numpy_statistics: Statistics
+    series_transform: Any, series_layout: Layout, series_patches: list[Patch], numpy_statistics: Statistics
 ) -> None:
-    patches = [make_patch(series_layout, 1, col, gaps=0.2) for col in range(5)]
-    transform = analyze(patches)
+    transform, patches = series_transform, series_patches
     found = transform.statistics(8)["bands"]
     for name in ("VV", "height"):
         band = next(band for band in series_layout.inputs if band.name == name)

@@ -5,80 +5,103 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from rsbot_beam.data.bands import Layout
 from rsbot_beam.data.patch import Patch
-from tests.learning.conftest import Analyze
 
+if TYPE_CHECKING:
+    from rsbot_beam.learning.transform_fn import TransformFn
+
+# Elsewhere, so that neither this package nor tf.Transform can be found; one process for all models, as it loads TensorFlow.
 ALONE = """
 import sys
 import numpy as np, tensorflow as tf
-given = dict(np.load(sys.argv[2]))
-signature = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-found = signature(**{name: tf.constant(array) for name, array in given.items()})
-np.savez(sys.argv[3], **{name: tensor.numpy() for name, tensor in found.items()})
+for folder in sys.argv[1:]:
+    given = dict(np.load(f"{folder}/given.npz"))
+    signature = tf.saved_model.load(f"{folder}/model").signatures["serving_default"]
+    found = signature(**{name: tf.constant(array) for name, array in given.items()})
+    np.savez(f"{folder}/found.npz", **{name: tensor.numpy() for name, tensor in found.items()})
 assert not {"rsbot_beam", "tensorflow_transform", "keras"} & set(sys.modules) - {"keras"}, sorted(sys.modules)
 """
+KINDS = ("plain", "series")
+Known = dict[str, tuple[list[Patch], "TransformFn"]]
 
 
-@pytest.fixture(params=["plain", "series"])
-def patches(
-    request: pytest.FixtureRequest, mixed_patches: list[Patch], series_layout: Layout, make_patch: Callable[..., Patch]
-) -> list[Patch]:
-    if request.param == "plain":
-        return mixed_patches
-    return [make_patch(series_layout, 0, col, gaps=0.3) for col in range(5)]
+@pytest.fixture(scope="module")
+def known(
+    mixed_patches: list[Patch],
+    mixed_transform: TransformFn,
+    series_patches: list[Patch],
+    series_transform: TransformFn,
+) -> Known:
+    return {"plain": (mixed_patches, mixed_transform), "series": (series_patches, series_transform)}
 
 
-def test_raw_pixels_give_what_examples_give(patches: list[Patch], analyze: Analyze, tmp_path: Path) -> None:
+def weighted(patches: list[Patch]) -> tuple[Any, Callable[[dict[str, Any]], dict[str, Any]]]:
+    """A network that looks at all bands and at their validity, and its weights."""
     import tensorflow as tf
 
-    from rsbot_beam.learning.serving import ServingModule
-    from rsbot_beam.learning.serving_inputs import serving_inputs
-
-    transform = analyze(patches)
-    layout = patches[0].layout
-    weights = tf.Variable(np.linspace(-1, 1, len(layout.bands)), dtype=tf.float32)
+    weights = tf.Variable(np.linspace(-1, 1, len(patches[0].layout.bands)), dtype=tf.float32)
 
     def network(features: dict[str, Any]) -> dict[str, Any]:
         scores = tf.reduce_sum(features["image"] * weights, axis=-1) + features["valid"]
         return {"probabilities": tf.nn.sigmoid(scores)}
 
-    folder = transform_folder(transform)
-    module = ServingModule(network, weights, folder, layout)
-    tf.saved_model.save(module, str(tmp_path / "model"), signatures={"serving_default": module.signature()})
+    return weights, network
 
-    np.savez(tmp_path / "given.npz", **serving_inputs(patches))  # type: ignore[arg-type]
-    files = [str(tmp_path / name) for name in ("model", "given.npz", "found.npz")]
-    # Elsewhere, so that neither this package nor tf.Transform can be found.
-    subprocess.run([sys.executable, "-c", ALONE, *files], check=True, cwd=tmp_path, timeout=120, capture_output=True)
-    found = np.load(tmp_path / "found.npz")["probabilities"]
 
-    transformed = transform.apply(patches)
+@pytest.fixture(scope="module")
+def served_alone(known: Known, tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+    """Probabilities of raw patches, by models that were saved here and loaded where there is only TensorFlow."""
+    import tensorflow as tf
+
+    from rsbot_beam.learning.serving import ServingModule
+    from rsbot_beam.learning.serving_inputs import serving_inputs
+
+    root = tmp_path_factory.mktemp("served")
+    for name, (patches, transform) in known.items():
+        weights, network = weighted(patches)
+        module = ServingModule(network, weights, transform_folder(transform), patches[0].layout)
+        tf.saved_model.save(module, str(root / name / "model"), signatures={"serving_default": module.signature()})
+        np.savez(root / name / "given.npz", **serving_inputs(patches))  # type: ignore[arg-type]
+    folders = [str(root / name) for name in known]
+    subprocess.run([sys.executable, "-c", ALONE, *folders], check=True, cwd=root, timeout=120, capture_output=True)
+    return {name: np.load(root / name / "found.npz")["probabilities"] for name in known}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_raw_pixels_give_what_examples_give(kind: str, known: Known, served_alone: dict[str, np.ndarray]) -> None:
+    import tensorflow as tf
+
+    patches, transform = known[kind]
+    transformed, found = transform.apply(patches), served_alone[kind]
+    _, network = weighted(patches)
     expected = network({name: tf.constant(np.stack([t[name] for t in transformed])) for name in ("image", "valid")})
     assert np.abs(found - expected["probabilities"].numpy()).max() <= 1e-5
     assert found.std() > 0.01
 
 
-def test_patches_of_another_size_are_served_alike(patches: list[Patch], analyze: Analyze) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_patches_of_another_size_are_served_alike(kind: str, known: Known) -> None:
     """A network that reads the size from the transform's declaration would cut larger patches down in silence."""
     import tensorflow as tf
 
     from rsbot_beam.learning.serving import ServingModule
     from rsbot_beam.learning.serving_inputs import serving_inputs
 
+    patches, transform = known[kind]
     sizes: list[Any] = []
 
     def network(features: dict[str, Any]) -> dict[str, Any]:
         sizes.append(features["image"].shape)
         return {"image": features["image"], "valid": features["valid"][..., tf.newaxis]}
 
-    module = ServingModule(network, None, transform_folder(analyze(patches)), patches[0].layout)
+    module = ServingModule(network, None, transform_folder(transform), patches[0].layout)
     small = serving_inputs(patches[:4])
     large = {name: tiled(array) for name, array in small.items()}
     signature = module.signature()

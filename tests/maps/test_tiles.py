@@ -301,7 +301,7 @@ def test_no_picture_opens_more_files_than_it_may(tmp_path: Path, monkeypatch: py
     root = write_map(tmp_path, blocks, ("class",))
     for path in Path(root, "class").glob("*.tif"):
         path.write_bytes(b"no TIFF")
-    far, near = tile_at(*middle_of(blocks[0]), 11), tile_at(*middle_of(blocks[0]), 13)
+    far, near = tile_at(*middle_of(blocks[0]), 11), tile_at(*middle_of(blocks[0]), 15)
     tiles = MapTiles(root, CLASSES)
     png = tiles.tile("class", *far)
     assert png is not None

@@ -43,7 +43,8 @@ def built(name: str, batch: Batch, classes: int = 3) -> keras.Model:
 
 
 def predicted(model: keras.Model, batch: Batch) -> list[np.ndarray]:
-    return tf.nest.flatten(model.predict_on_batch(model_inputs(batch)))
+    """Computed step by step: compiling a model for one batch takes longer than the batch."""
+    return [np.asarray(found) for found in tf.nest.flatten(model(model_inputs(batch), training=False))]
 
 
 def batch_for(name: str, make_batch: Callable[..., Batch], **arguments: Any) -> Batch:

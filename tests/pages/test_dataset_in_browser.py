@@ -10,7 +10,7 @@ import pytest
 
 from pipelines.rsbot import main
 from rsbot_beam.data.bands import LabelClass
-from tests.pages.conftest import OpenPage, has_no_sideways_scroll
+from tests.browser import OpenPage, has_no_sideways_scroll
 from tests.pages.made import EVIL, write_raw_dataset
 from tests.training.conftest import PLAIN, SERIES, field_patch, key_at
 

@@ -19,8 +19,8 @@ from rsbot_beam.maps.styles import raster_path
 from rsbot_beam.pages.build import View
 from rsbot_beam.pages.page import PageOptions
 from rsbot_beam.pages.server import serving
+from tests.browser import OpenPage, has_no_sideways_scroll
 from tests.maps.drawn_maps import CLASSES, lonlat_of, objects_at, said_at, write_map
-from tests.pages.conftest import OpenPage, has_no_sideways_scroll
 from tests.pages.made import EVIL
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def test_layers_are_switched_by_mouse_and_keyboard(page: Page) -> None:
 
 def test_the_map_has_the_colours_of_the_classes(page: Page) -> None:
     only_the_layer(page)
-    for _, _, lon, lat in known_places(6):
+    for _, _, lon, lat in known_places(3):
         show(page, lon, lat, 16)
         loaded(page)
         code = int(said_at(np.array([[lon]]), np.array([[lat]]))["class"][0, 0, 0])
@@ -294,7 +294,7 @@ def test_the_slider_by_touch(served: str, browser: Any) -> None:
 
 def test_a_click_shows_what_the_rasters_say(folder: Path, page: Page) -> None:
     page.get_by_label("objects (").uncheck()
-    for row, col, lon, lat in known_places(5):
+    for row, col, lon, lat in known_places(3):
         show_aside(page, lon, lat, 17)
         page.evaluate("() => (document.getElementById('said').textContent = '')")  # of the place before
         click_at(page, lon, lat)

@@ -13,7 +13,7 @@ from pipelines.rsbot import main
 from rsbot_beam.data.splits import SPLITS
 from rsbot_beam.pages.dataset_histograms import transformed_values
 from rsbot_beam.pages.notebook import dataset_html
-from tests.pages.conftest import OpenPage, has_no_sideways_scroll
+from tests.browser import OpenPage, has_no_sideways_scroll
 from tests.pages.made import write_raw_dataset
 from tests.pages.made_models import segmentation_scores, write_evaluation, write_model
 from tests.training.conftest import PLAIN, SERIES, field_patch, train, write_dataset

@@ -31,9 +31,12 @@ _PICTURE = base64.b64decode(
 OpenPage = Callable[..., "Page"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium; tests are skipped where there is none."""
+    """A headless Chromium; tests are skipped where there is none.
+
+    While it runs there is an event loop in this thread: other files must be free to begin one of their own.
+    """
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("there is no chromium on the PATH")
