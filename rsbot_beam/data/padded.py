@@ -1,4 +1,4 @@
-"""A rectangle of tiles with a margin around it: what is fetched to predict it, and the patches that it is cut into."""
+"""A rectangle of tiles with a margin around it: what is fetched to predict it, and the windows that it is cut into."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import numpy as np
 from odc.geo.geobox import GeoBox
 
 from rsbot_beam.data.bands import Layout
-from rsbot_beam.data.patch import Patch
-from rsbot_beam.geometry import TileBlock, TileKey
+from rsbot_beam.geometry import TileBlock, TileKey, plan_blocks
 
 Piece = tuple[slice, slice]
 """(rows, columns) of a part of a padded block's pixels."""
@@ -51,6 +50,24 @@ def _even(length: int, parts: int) -> list[slice]:
     return [slice(a, b) for a, b in itertools.pairwise(edges)]
 
 
+def windows(keys: Sequence[TileKey], fits: Callable[[int, int], bool]) -> list[TileBlock]:
+    """Rectangles of tiles to predict as one, so that margins between them are not computed twice.
+
+    Together they are the tiles, each once and none besides; equal sets of tiles give equal windows. Equal shapes follow
+    one another.
+
+    Args:
+        keys: Tiles of one grid.
+        fits: Whether (height, width) pixels, without a margin, may be predicted as one; single tiles are not asked about.
+    """
+    found: list[TileBlock] = []
+    size = keys[0].size
+    for whole in plan_blocks(keys):
+        for rows, cols in pieces((whole.rows, whole.cols), lambda rows, cols: fits(rows * size, cols * size)):
+            found.append(whole.part(rows.start, cols.start, rows.stop - rows.start, cols.stop - cols.start))
+    return sorted(found, key=lambda window: (-window.rows, -window.cols, window))
+
+
 @dataclass(frozen=True, eq=False)
 class PaddedBlock:
     """The pixels of a rectangle of tiles and of a margin around it.
@@ -69,18 +86,13 @@ class PaddedBlock:
     pixels: Mapping[str, np.ndarray]
     valid: Mapping[str, np.ndarray]
 
-    def patch(self, key: TileKey) -> Patch:
-        """A tile of the block with its margin, as a patch of its own: views, no copies."""
-        top, left = key.row - self.block.row, key.col - self.block.col
-        side = key.size + 2 * self.overlap
-        rows, cols = slice(top, top + side), slice(left, left + side)
-        place = TileKey(key.crs, key.resolution, side, key.row - self.overlap, key.col - self.overlap, key.origin)
-        return Patch(
-            place,
-            self.layout,
-            {name: array[..., rows, cols] for name, array in self.pixels.items()},
-            {name: array[..., rows, cols] for name, array in self.valid.items()},
-        )
+    def window(self, block: TileBlock) -> PaddedBlock:
+        """Some tiles of the block with the same margin around them: views, no copies."""
+        top, left = block.row - self.block.row, block.col - self.block.col
+        height, width = (side + 2 * self.overlap for side in block.shape)
+        rows, cols = slice(top, top + height), slice(left, left + width)
+        pixels, valid = ({name: a[..., rows, cols] for name, a in of.items()} for of in (self.pixels, self.valid))
+        return PaddedBlock(block, self.overlap, self.layout, pixels, valid)
 
     def inner(self, bands: Sequence[str]) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Pixels and validity of bands without the margin, ([steps,] height, width): views, no copies."""

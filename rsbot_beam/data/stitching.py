@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rsbot_beam.geometry import TileBlock, TileKey
+from rsbot_beam.geometry import TileBlock
 
 # By which weights that sum to 1 are off in float32.
 ROUNDING = 1e-6
@@ -27,12 +27,14 @@ class Seams:
         overlap: Pixels that patches have on each side beyond their tile.
         ramp: Pixels on both sides of a tile's edge over which its weight falls from 1 to 0; 0 cuts there.
         is_exact: Whether neighbours predict the same where they meet.
+        is_local: Whether a prediction depends on its surroundings only, so that it is the same in a larger patch.
     """
 
     size: int
     overlap: int
     ramp: int
     is_exact: bool = True
+    is_local: bool = True
 
     @classmethod
     def of(cls, size: int, overlap: int, radius: int | None) -> Seams:
@@ -44,16 +46,16 @@ class Seams:
             radius: Pixels from a predicted pixel to the farthest one that can change it; None where all of a patch can.
         """
         is_exact = radius is not None and overlap >= radius
-        return cls(size, overlap, 0 if is_exact else min(overlap, size // 2), is_exact)
+        return cls(size, overlap, 0 if is_exact else min(overlap, size // 2), is_exact, radius is not None)
 
-    def weights(self) -> np.ndarray:
-        """Weight along one side of a patch, float32 (size + 2 ramp,): those of neighbours sum to 1."""
+    def weights(self, tiles: int = 1) -> np.ndarray:
+        """Weight along one side of a patch, float32 (tiles x size + 2 ramp,): those of neighbours sum to 1."""
         rise = (np.arange(2 * self.ramp, dtype=np.float32) + 0.5) / max(1, 2 * self.ramp)
-        return np.concatenate([rise, np.ones(self.size - 2 * self.ramp, np.float32), rise[::-1]])
+        return np.concatenate([rise, np.ones(tiles * self.size - 2 * self.ramp, np.float32), rise[::-1]])
 
 
 class Stitcher:
-    """Collects the predictions of the tiles of a block.
+    """Collects the predictions of the windows of a block: tiles, or rectangles of tiles that were predicted as one.
 
     Args:
         block: The tiles.
@@ -62,39 +64,44 @@ class Stitcher:
     """
 
     def __init__(self, block: TileBlock, seams: Seams, channels: int) -> None:
-        self._block, self._seams = block, seams
+        self._block, self._seams, self._channels = block, seams, channels
         self._sum = np.zeros((*block.shape, channels), np.float32)
         self._weight = np.zeros(block.shape, np.float32) if seams.ramp else None
-        line = seams.weights()
-        self._window = np.outer(line, line)
-        # The same for all channels, so that a product runs along whole rows: numpy is slow along an axis of a few numbers.
-        self._weights = np.repeat(self._window, channels, axis=1).reshape(*self._window.shape, channels)
-        self._product = np.empty_like(self._weights)
+        self._windows: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
 
-    def add(self, key: TileKey, prediction: np.ndarray) -> None:
-        """Add a patch.
+    def add(self, window: TileBlock, prediction: np.ndarray) -> None:
+        """Add what was predicted of some tiles as one.
 
         Args:
-            key: Its tile, of the block.
-            prediction: float32 (size + 2 overlap, size + 2 overlap, channels).
+            window: They, of the block.
+            prediction: float32 (height + 2 overlap, width + 2 overlap, channels).
         """
         ramp, cut = self._seams.ramp, self._seams.overlap - self._seams.ramp
-        side = self._seams.size + 2 * ramp
-        inner = prediction[cut : cut + side, cut : cut + side]
-        rows, from_row = _clipped(key.row - self._block.row - ramp, side, self._block.shape[0])
-        cols, from_col = _clipped(key.col - self._block.col - ramp, side, self._block.shape[1])
+        height, width = (side + 2 * ramp for side in window.shape)
+        inner = prediction[cut : cut + height, cut : cut + width]
+        rows, from_row = _clipped(window.row - self._block.row - ramp, height, self._block.shape[0])
+        cols, from_col = _clipped(window.col - self._block.col - ramp, width, self._block.shape[1])
         part = inner[from_row, from_col]
         if self._weight is None:
             self._sum[rows, cols] = part
             return
-        weighted = np.multiply(part, self._weights[from_row, from_col], out=self._product[from_row, from_col])
-        self._sum[rows, cols] += weighted
-        self._weight[rows, cols] += self._window[from_row, from_col]
+        fade, weights = self._weights_of(window)
+        self._sum[rows, cols] += part * weights[from_row, from_col]
+        self._weight[rows, cols] += fade[from_row, from_col]
 
-    def add_all(self, predictions: Iterable[tuple[TileKey, np.ndarray]]) -> None:
-        """Add patches; see `add`."""
-        for key, prediction in predictions:
-            self.add(key, prediction)
+    def add_all(self, predictions: Iterable[tuple[TileBlock, np.ndarray]]) -> None:
+        """Add windows; see `add`."""
+        for window, prediction in predictions:
+            self.add(window, prediction)
+
+    def _weights_of(self, window: TileBlock) -> tuple[np.ndarray, np.ndarray]:
+        shape = window.rows, window.cols
+        if shape not in self._windows:
+            fade = np.outer(self._seams.weights(window.rows), self._seams.weights(window.cols))
+            # The same for all channels, so that a product runs along whole rows: numpy is slow along an axis of a few numbers.
+            weights = np.repeat(fade, self._channels, axis=1).reshape(*fade.shape, self._channels)
+            self._windows[shape] = fade, weights
+        return self._windows[shape]
 
     def result(self) -> np.ndarray:
         """The block, float32 (height, width, channels); 0 where no patch was added."""

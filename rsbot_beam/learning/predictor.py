@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,25 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from rsbot_beam import storage
-from rsbot_beam.data.patch import Patch
 from rsbot_beam.errors import InputError
-from rsbot_beam.learning.serving_inputs import serving_inputs
+from rsbot_beam.learning.serving_inputs import RawPixels, batch_size_for, serving_inputs, shape_of, values_of
 
 SIGNATURE = "serving_default"
-# Bytes of a batch's inputs as the model takes them, float32 and a byte of validity: beyond this no model runs faster on a
-# CPU, and the layers of a network hold some ten times as much.
-BATCH_BYTES = 32_000_000
-MAX_BATCH = 32
-
-
-def batch_size_for(patch_values: int, asked: int = 0) -> int:
-    """Patches in a call of the model.
-
-    Args:
-        patch_values: Numbers in the inputs of one patch: steps x height x width x bands.
-        asked: By the user; 0 chooses.
-    """
-    return asked or max(1, min(MAX_BATCH, BATCH_BYTES // (5 * patch_values)))
 
 
 class Predictor:
@@ -46,8 +32,12 @@ class Predictor:
         self.folder, self.batch_size, self.threads = folder, batch_size, threads
         self._lock = threading.Lock()
 
-    def predict(self, patches: Sequence[Patch]) -> Iterator[dict[str, np.ndarray]]:
-        """What the model says of raw patches of one size, in their order.
+    def predict(self, patches: Sequence[RawPixels], most_values: int = 0) -> Iterator[dict[str, np.ndarray]]:
+        """What the model says of raw patches, in their order.
+
+        Args:
+            patches: Those of one shape that follow one another are batched.
+            most_values: Numbers in the inputs of a call, as far as one patch has not more; 0 leaves it to `batch_size`.
 
         Yields:
             Outputs of the signature by name, of one patch: `probabilities` float32 (height, width, classes); or `boxes`
@@ -58,8 +48,7 @@ class Predictor:
         """
         if not patches:
             return
-        size = batch_size_for(_values_of(patches[0]), self.batch_size)
-        batches = [patches[start : start + size] for start in range(0, len(patches), size)]
+        batches = list(self._batches(patches, most_values))
         self.load()
         # The next batch is put together while the model works on this one.
         with ThreadPoolExecutor(1) as pool:
@@ -71,6 +60,13 @@ class Predictor:
                 found = self._call(inputs)
                 for row in range(len(batch)):
                     yield {name: array[row] for name, array in found.items()}
+
+    def _batches(self, patches: Sequence[RawPixels], most_values: int) -> Iterator[list[RawPixels]]:
+        for _, group in itertools.groupby(patches, shape_of):
+            alike = list(group)
+            values = values_of(alike[0])
+            size = max(1, most_values // values) if most_values else batch_size_for(values, self.batch_size)
+            yield from (alike[start : start + size] for start in range(0, len(alike), size))
 
     def load(self) -> None:
         """Load the model now.
@@ -112,9 +108,5 @@ class Predictor:
         return loaded
 
 
-def _tensors(patches: Sequence[Patch]) -> dict[str, tf.Tensor]:
+def _tensors(patches: Sequence[RawPixels]) -> dict[str, tf.Tensor]:
     return {name: tf.constant(array) for name, array in serving_inputs(patches).items()}
-
-
-def _values_of(patch: Patch) -> int:
-    return sum(patch.pixels[band.name].size for band in patch.layout.inputs)

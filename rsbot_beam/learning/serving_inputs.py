@@ -3,15 +3,56 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
-from rsbot_beam.data.bands import Band
-from rsbot_beam.data.patch import Patch
+from rsbot_beam.data.bands import Band, Layout
+
+# Bytes of a batch's inputs as the model takes them, float32 and a byte of validity: beyond this no model runs faster on a
+# CPU, and the layers of a network hold some ten times as much.
+BATCH_BYTES = 32_000_000
+MAX_BATCH = 32
 
 
-def serving_inputs(patches: Sequence[Patch]) -> dict[str, np.ndarray]:
-    """Raw patches as the serving function takes them.
+class RawPixels(Protocol):
+    """Pixels of some place: a `Patch`, or a `PaddedBlock`."""
+
+    @property
+    def layout(self) -> Layout:
+        """What the arrays are."""
+
+    @property
+    def pixels(self) -> Mapping[str, np.ndarray]:
+        """By band, native dtype: ([steps,] height, width)."""
+
+    @property
+    def valid(self) -> Mapping[str, np.ndarray]:
+        """The same, bool."""
+
+
+def batch_size_for(patch_values: int, asked: int = 0) -> int:
+    """Patches in a call of the model.
+
+    Args:
+        patch_values: Numbers in the inputs of one patch: steps x height x width x bands.
+        asked: By the user; 0 chooses.
+    """
+    return asked or max(1, min(MAX_BATCH, BATCH_BYTES // (5 * patch_values)))
+
+
+def shape_of(patch: RawPixels) -> tuple[int, ...]:
+    """(height, width) of a patch."""
+    return patch.pixels[patch.layout.inputs[0].name].shape[-2:]
+
+
+def values_of(patch: RawPixels) -> int:
+    """Numbers in the inputs of a patch."""
+    return sum(patch.pixels[band.name].size for band in patch.layout.inputs)
+
+
+def serving_inputs(patches: Sequence[RawPixels]) -> dict[str, np.ndarray]:
+    """Raw patches of one shape as the serving function takes them.
 
     Returns:
         `image` float32 (batch, [steps,] height, width, bands), `valid` uint8 in the same shape, and `static`,

@@ -27,15 +27,14 @@ from rsbot_beam.runs.predict import intention
 from rsbot_beam.runs.trial import Looked, Trial, try_places
 from rsbot_beam.transforms.map_blocks import (
     FetchedBlock,
-    PredictedBlock,
     collect_block,
     parts_of,
     pieces_of,
-    predict_block,
     requests_for_parts,
     small_enough,
 )
 from rsbot_beam.transforms.map_files import write_block
+from rsbot_beam.transforms.predict_block import PredictedBlock, predict_block
 from rsbot_beam.transforms.shard_requests import answer_bytes
 
 # Seconds of predicting after which no further place is predicted: a large model takes minutes for a block.

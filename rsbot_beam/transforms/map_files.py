@@ -20,7 +20,8 @@ from rsbot_beam.maps.polygon_files import write_polygons
 from rsbot_beam.maps.polygons import Polygons, polygons_of_block
 from rsbot_beam.maps.stac import footprint, item_of, item_path
 from rsbot_beam.maps.styles import raster_path
-from rsbot_beam.transforms.map_blocks import MapSettings, PredictedBlock
+from rsbot_beam.transforms.map_blocks import MapSettings
+from rsbot_beam.transforms.predict_block import PredictedBlock
 
 CANDIDATES, POLYGONS = "candidates", "polygons"
 # Pixels around a tile within which it hands in boxes that its neighbour owns: twice what a detector errs in placing a

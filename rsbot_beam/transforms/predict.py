@@ -22,13 +22,12 @@ from rsbot_beam.transforms.counters import NAMESPACE
 from rsbot_beam.transforms.map_blocks import (
     FetchedBlock,
     MapSettings,
-    PredictedBlock,
     collect_block,
     parts_of,
-    predict_block,
     requests_for_parts,
 )
 from rsbot_beam.transforms.map_files import write_block
+from rsbot_beam.transforms.predict_block import PredictedBlock, predict_block
 from rsbot_beam.transforms.progress import PROGRESS
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rsbot_beam.data.bands import Band, Layout
-from rsbot_beam.data.padded import PaddedBlock, padded_geobox, pieces
+from rsbot_beam.data.padded import PaddedBlock, padded_geobox, pieces, windows
 from rsbot_beam.geometry import TileBlock, TileKey
 
 SHAPES = st.tuples(st.integers(1, 300), st.integers(1, 300))
@@ -72,16 +72,45 @@ def padded() -> PaddedBlock:
     return PaddedBlock(block, 3, layout, {"a": np.stack([numbers, -numbers]), "s": numbers}, valid)
 
 
-def test_patches_are_views_of_the_right_pixels(padded: PaddedBlock) -> None:
-    for key in padded.block.tiles():
-        patch = padded.patch(key)
-        top, left = key.row - 16, key.col + 24
-        assert patch.key == TileKey("EPSG:32633", 10.0, 14, key.row - 3, key.col - 3)
-        assert patch.pixels["a"].shape == (2, 14, 14)
-        assert patch.pixels["s"][0, 0] == top * 1000 + left
-        assert patch.pixels["s"][13, 13] == (top + 13) * 1000 + left + 13
-        assert np.array_equal(patch.pixels["a"][1], -patch.pixels["s"])
-        assert np.shares_memory(patch.pixels["a"], padded.pixels["a"])
+def test_windows_are_views_of_the_right_pixels(padded: PaddedBlock) -> None:
+    first, second, *_ = padded.block.tiles()
+    for window in (TileBlock.of(first), TileBlock.of(second, 2, 1), TileBlock.of(second, 1, 2), padded.block):
+        part = padded.window(window)
+        top, left = window.row - 16, window.col + 24
+        height, width = window.shape
+        assert (part.block, part.overlap, part.layout) == (window, 3, padded.layout)
+        assert part.pixels["a"].shape == part.valid["a"].shape == (2, height + 6, width + 6)
+        assert part.pixels["s"][0, 0] == top * 1000 + left
+        assert part.pixels["s"][-1, -1] == (top + height + 5) * 1000 + left + width + 5
+        assert np.array_equal(part.pixels["a"][1], -part.pixels["s"])
+        assert np.shares_memory(part.pixels["a"], padded.pixels["a"])
+
+
+GROUND = TileBlock("EPSG:32633", 10.0, 8, 16, -24, 7, 9)
+
+
+@given(st.sets(st.integers(0, len(GROUND) - 1), min_size=1), st.integers(1, 80_000))
+def test_windows_are_the_tiles_each_once_and_fit(numbers: set[int], most: int) -> None:
+    tiles = list(GROUND.tiles())
+    keys = [tiles[number] for number in sorted(numbers)]
+
+    def fits(height: int, width: int) -> bool:
+        return (height + 6) * (width + 6) <= most
+
+    found = windows(keys, fits)
+    assert sorted(key for window in found for key in window.tiles()) == sorted(keys)
+    assert all(len(window) == 1 or fits(*window.shape) for window in found)
+    assert windows(keys[::-1], fits) == found
+    shapes = [window.shape for window in found]
+    assert len(set(shapes)) == sum(1 for i, shape in enumerate(shapes) if i == 0 or shape != shapes[i - 1])
+
+
+def test_a_block_is_one_window_where_it_fits_and_evenly_cut_where_not() -> None:
+    keys = list(GROUND.tiles())
+    assert windows(keys, lambda height, width: True) == [GROUND]
+    assert windows(keys, lambda height, width: False) == sorted(map(TileBlock.of, keys))
+    cut = windows(keys, lambda height, width: height * width <= 5 * 5 * 64)
+    assert sorted(window.shape for window in cut) == [(24, 32), (24, 40), (32, 32), (32, 40)]
 
 
 def test_a_pixel_is_seen_where_any_band_at_any_time_is_valid(padded: PaddedBlock) -> None:

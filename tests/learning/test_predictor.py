@@ -13,7 +13,8 @@ import tensorflow as tf
 from rsbot_beam.data.bands import Band, Layout
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.errors import InputError
-from rsbot_beam.learning.predictor import BATCH_BYTES, MAX_BATCH, Predictor, batch_size_for
+from rsbot_beam.learning.predictor import Predictor
+from rsbot_beam.learning.serving_inputs import BATCH_BYTES, MAX_BATCH, batch_size_for
 
 LAYOUT = Layout((Band("a", "uint16"), Band("b", "float32")))
 
@@ -54,6 +55,15 @@ def expected(patch: Patch) -> np.ndarray:
 def test_patches_are_predicted_in_their_order(model: str, patches: list[Patch], batch: int, sizes: list[int]) -> None:
     found = list(Predictor(model, batch).predict(patches))
     assert [int(outputs["batch"]) for outputs in found] == sizes
+    for patch, outputs in zip(patches, found, strict=True):
+        np.testing.assert_allclose(outputs["probabilities"][..., 0], expected(patch), rtol=1e-5, atol=1e-4)
+
+
+def test_patches_of_several_shapes_are_batched_each_with_its_like(model: str, make_patch: Callable[..., Patch]) -> None:
+    sizes = [16, 16, 16, 8, 8, 8, 8, 8, 16]
+    patches = [make_patch(LAYOUT, row, size=size) for row, size in enumerate(sizes)]
+    found = list(Predictor(model).predict(patches, most_values=2 * 2 * 16 * 16))
+    assert [int(outputs["batch"]) for outputs in found] == [2, 2, 1, 5, 5, 5, 5, 5, 1]
     for patch, outputs in zip(patches, found, strict=True):
         np.testing.assert_allclose(outputs["probabilities"][..., 0], expected(patch), rtol=1e-5, atol=1e-4)
 

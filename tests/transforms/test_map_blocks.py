@@ -11,7 +11,6 @@ import pytest
 from rsbot_beam.data.bands import Band, LabelClass, Layout
 from rsbot_beam.data.map_layout import SAID, MapLayout, covering_block
 from rsbot_beam.data.padded import PaddedBlock, padded_geobox
-from rsbot_beam.data.patch import Patch
 from rsbot_beam.data.shards import Shard
 from rsbot_beam.data.stitching import Seams
 from rsbot_beam.earthengine.endpoint import Endpoint
@@ -19,15 +18,16 @@ from rsbot_beam.earthengine.pixels import Pixels
 from rsbot_beam.earthengine.source import FetchBand, PixelSource
 from rsbot_beam.earthengine.tiles import FailedFetch
 from rsbot_beam.geometry import TileBlock, TileKey
+from rsbot_beam.learning.serving_inputs import MAX_BATCH, RawPixels
 from rsbot_beam.transforms.map_blocks import (
     FetchedBlock,
     MapSettings,
     collect_block,
     parts_of,
     pieces_of,
-    predict_block,
     requests_for_parts,
 )
+from rsbot_beam.transforms.predict_block import predict_block
 
 SIZE = 8
 CLASSES = (LabelClass(1, "one", "#ff0000"), LabelClass(4, "four", "#00ff00"))
@@ -37,10 +37,10 @@ SOURCE = PixelSource((FetchBand("a", "float32"),), expression="{}")
 
 def settings(overlap: int = 2, block_bytes: int = 10**6, **changes: Any) -> MapSettings:
     made = MapLayout("segmentation", CLASSES, Seams.of(SIZE, overlap, overlap), SAID)
-    told: dict[str, Any] = {"layout": LAYOUT, "map": made, **changes}
+    told: dict[str, Any] = {"layout": LAYOUT, "map": made, "batch_size": 0, **changes}
     return MapSettings(
         Endpoint("http://localhost:1", credentials="none"), SOURCE, told["layout"], told["map"], "/nowhere", "/nowhere",
-        {}, "2023-01-01/2024-01-01", "made", {}, block_bytes, 10**8,
+        {}, "2023-01-01/2024-01-01", "made", {}, block_bytes, 10**8, told["batch_size"],
     )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def fetched(shard: Shard, what: MapSettings, ground: Ground) -> FetchedBlock:
     return collect_block(shard, [request.fetch(None) for request in requests], what, ground)  # type: ignore[arg-type]
 
 
-def odd_rows(patches: Sequence[Patch]) -> Iterator[dict[str, np.ndarray]]:
+def odd_rows(patches: Sequence[RawPixels], most: int) -> Iterator[dict[str, np.ndarray]]:
     """A model: the second class in odd rows of the grid, with a probability that follows from the column."""
     for patch in patches:
         rows, cols = np.divmod(patch.pixels["a"], 1000)
@@ -115,8 +115,9 @@ def test_where_margins_are_wide_the_whole_costs_less_than_its_parts() -> None:
 @pytest.mark.parametrize("shard", [FULL, CORNERS, ELL], ids=lambda shard: shard.name)
 @pytest.mark.parametrize("overlap", [0, 3, 30])
 @pytest.mark.parametrize("block_bytes", [10**6, 900])
-def test_each_tile_is_predicted_at_its_place(shard: Shard, overlap: int, block_bytes: int) -> None:
-    what = settings(overlap, block_bytes)
+@pytest.mark.parametrize("batch_size", [0, 1, 5])
+def test_each_tile_is_predicted_at_its_place(shard: Shard, overlap: int, block_bytes: int, batch_size: int) -> None:
+    what = settings(overlap, block_bytes, batch_size=batch_size)
     found = fetched(shard, what, Ground())
     block = predict_block(found, odd_rows, what)
     assert (block.predicted, block.empty, block.dead) == (len(shard.keys), 0, ())
@@ -147,18 +148,40 @@ def test_empty_tiles_are_not_predicted() -> None:
     gone = (tile(0, 1), tile(2, 2))
     seen: list[TileKey] = []
 
-    def model(patches: Sequence[Patch]) -> Iterator[dict[str, np.ndarray]]:
-        seen.extend(patch.key for patch in patches)
-        return odd_rows(patches)
+    def model(windows: Sequence[Any], most: int) -> Iterator[dict[str, np.ndarray]]:
+        seen.extend(key for window in windows for key in window.block.tiles())
+        return odd_rows(windows, most)
 
     what = settings(2)
     found = fetched(FULL, what, Ground(gone))
     assert set(found.empty) == set(gone)
     block = predict_block(found, model, what)
-    assert (block.predicted, block.empty, len(seen)) == (14, 2, 14)
+    assert (block.predicted, block.empty) == (14, 2)
+    assert sorted(seen) == sorted(set(FULL.keys) - set(gone))
     for key in gone:
         assert (block.rasters["class"][0, key.row : key.row + SIZE, key.col : key.col + SIZE] == 255).all()
     assert (block.rasters["class"] != 255).sum() == 14 * SIZE * SIZE
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "radius", "shapes"),
+    [(0, 2, {(36, 36)}), (1, 2, {(12, 12)}), (3, 2, {(20, 20)}), (0, None, {(12, 12)}), (0, 4, {(36, 36)})],
+)
+def test_tiles_are_predicted_as_one_where_that_changes_nothing(
+    batch_size: int, radius: int | None, shapes: set[tuple[int, int]]
+) -> None:
+    """Not where all of a patch has a say, whose size then matters; and within what a batch of tiles takes."""
+    seen: list[tuple[int, ...]] = []
+
+    def model(windows: Sequence[Any], most: int) -> Iterator[dict[str, np.ndarray]]:
+        seen.extend(window.pixels["a"].shape for window in windows)
+        assert most == (batch_size or MAX_BATCH) * 12 * 12
+        return odd_rows(windows, most)
+
+    seams = Seams.of(SIZE, 2, radius)
+    what = settings(2, batch_size=batch_size, map=MapLayout("segmentation", CLASSES, seams, SAID))
+    predict_block(fetched(FULL, what, Ground()), model, what)
+    assert set(seen) == shapes
 
 
 def test_a_block_of_empty_tiles_has_no_rasters() -> None:
@@ -200,9 +223,9 @@ def build(name: str, parameters: dict[str, str], layout: Layout) -> tuple[Callab
     network = build_model(definition, shape, 2)
     found = receptive_field(definition, shape, 2)
 
-    def predict(patches: Sequence[Patch]) -> Iterator[dict[str, np.ndarray]]:
-        for patch in patches:
-            inputs = serving_inputs([patch])
+    def predict(windows: Sequence[Any], most: int) -> Iterator[dict[str, np.ndarray]]:
+        for window in windows:
+            inputs = serving_inputs([window])
             valid = inputs["valid"].all(axis=-1).astype(np.uint8)
             yield {"probabilities": np.asarray(network({"image": inputs["image"], "valid": valid}))[0]}
 
@@ -215,7 +238,7 @@ def build(name: str, parameters: dict[str, str], layout: Layout) -> tuple[Callab
     [("unet", {"width": "4", "depth": "2"}, 0), ("utae", {"width": "8", "depth": "1", "heads": "2"}, 3)],
 )
 def test_networks_leave_no_seams(name: str, parameters: dict[str, str], steps: int) -> None:
-    """In one piece and in tiles, with the overlap that the network was measured to need."""
+    """In one piece, in tiles, and in windows of tiles, with the overlap that the network was measured to need."""
     layout = Layout((Band("a", "float32"), Band("b", "float32")), steps)
     predict, radius, multiple = build(name, parameters, layout)
     assert radius is not None
@@ -227,16 +250,16 @@ def test_networks_leave_no_seams(name: str, parameters: dict[str, str], steps: i
     pixels = {band.name: rng.normal(0, 1, shape).astype(np.float32) for band in layout.bands}
     valid = {band.name: np.ones(shape, bool) for band in layout.bands}
 
-    def made(block: TileBlock) -> np.ndarray:
+    def made(block: TileBlock, batch_size: int = 1) -> np.ndarray:
         part = PaddedBlock(block, overlap, layout, pixels, valid)
         keys = tuple(block.tiles())
-        what = settings(
-            map=MapLayout("segmentation", CLASSES, Seams.of(block.size, overlap, radius), SAID), layout=layout
-        )
+        seams = Seams.of(block.size, overlap, radius)
+        what = settings(map=MapLayout("segmentation", CLASSES, seams, SAID), layout=layout, batch_size=batch_size)
         found = FetchedBlock(Shard("block", keys), (part,), (keys,))
         return predict_block(found, predict, what).rasters["probabilities"]
 
     one = made(TileBlock("EPSG:32633", 10.0, size * tiles, 0, 0, 1, 1))
-    tiled = made(TileBlock("EPSG:32633", 10.0, size, 0, 0, tiles, tiles))
     assert one.std() > 1e-4, "it says different things of different pixels"
-    np.testing.assert_allclose(tiled, one, atol=1e-4)
+    for batch_size in (1, 3, 4):
+        tiled = made(TileBlock("EPSG:32633", 10.0, size, 0, 0, tiles, tiles), batch_size)
+        np.testing.assert_allclose(tiled, one, atol=1e-4)
