@@ -100,6 +100,10 @@ class AuthenticationError(EarthEngineError):
     exit_code = 2
 
 
+class UnservedError(EarthEngineError):
+    """This endpoint does not answer questions of this kind; it may still have the pixels."""
+
+
 class OutageError(EarthEngineError):
     """Earth Engine has not answered anything for so long that going on would only lose tiles."""
 

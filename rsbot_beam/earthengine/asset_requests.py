@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,6 +27,14 @@ _TOO_MUCH = ("timed out", "too many", "memory limit", "too large", "aborted afte
 # Words of refusals that concern the project: whatever is asked, the answer would be the same.
 _OF_PROJECT = ("to use project", "serviceusage", "has not been used", "is disabled", "not registered", "not signed up")
 
+# Words of a server that serves only a part of the interface: not a matter of the question. A 404 that speaks of an asset does.
+_UNSERVED = re.compile(
+    r"\b(?:unknown|unsupported|unimplemented|unrecogni[sz]ed|no such) (?:function|algorithm|method|operation)"
+    r"|\b(?:function|algorithm|method|operation)\b.{0,80}\b(?:unknown|not (?:known|served|available|found))"
+    r"|\bnot (?:implemented|supported)\b"
+)
+_OF_ASSET = re.compile(r"\basset\b|\bcollection\b|\btable\b|does not exist")
+
 LOGGER = logging.getLogger("rsbot_beam")
 
 
@@ -35,17 +44,18 @@ class Failure:
 
     Attributes:
         kind: "missing": there is no such thing; "denied": no permission; "refused": the question is wrong; "too_much":
-            it asks for more than Earth Engine computes; "unanswered": no answer in time, or an outage.
+            it asks for more than Earth Engine computes; "unanswered": no answer in time, or an outage; "unserved": this
+            endpoint does not answer such questions.
         text: Earth Engine's words, or ours.
     """
 
-    kind: Literal["missing", "denied", "refused", "too_much", "unanswered"]
+    kind: Literal["missing", "denied", "refused", "too_much", "unanswered", "unserved"]
     text: str
 
     @property
     def says_nothing(self) -> bool:
         """Whether it only means that nobody knows."""
-        return self.kind in ("too_much", "unanswered")
+        return self.kind in ("too_much", "unanswered", "unserved")
 
 
 @dataclass(frozen=True)
@@ -178,11 +188,23 @@ def failure_of(error: Exception) -> Failure:
         raise AuthenticationError(f"Earth Engine does not accept the credentials: {text}. {REMEDY_LOGIN}") from error
     if status == 403 and any(word in words for word in _OF_PROJECT):
         raise AuthenticationError(f"Earth Engine denies permission: {text}. {REMEDY_PERMISSION}", status) from error
+    if is_unserved(error):
+        return Failure("unserved", f"the endpoint does not serve this ({text})")
     if status in (403, 404):
         return Failure("denied" if status == 403 else "missing", text)
     if not isinstance(error, ee.EEException) or (status or 0) >= 500 or status == 429:
         return Failure("unanswered", f"Earth Engine did not answer ({type(error).__name__}: {text})")
     return Failure("too_much" if any(word in words for word in _TOO_MUCH) else "refused", text)
+
+
+def is_unserved(error: Exception) -> bool:
+    """Whether an exception of the client only means that the endpoint does not serve such questions."""
+    status, words = _status(error), str(error).lower()
+    return (
+        status in (405, 501)
+        or (status == 404 and not _OF_ASSET.search(words))
+        or (isinstance(error, ee.EEException) and _UNSERVED.search(words) is not None)
+    )
 
 
 def _status(error: Exception) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +13,19 @@ import numpy as np
 from google.auth.exceptions import GoogleAuthError, TransportError
 
 from rsbot_beam.earthengine.answers import REMEDY_LOGIN, REMEDY_PERMISSION
+from rsbot_beam.earthengine.asset_requests import is_unserved
 from rsbot_beam.earthengine.pixels import MAX_BANDS, MAX_PAYLOAD
 from rsbot_beam.earthengine.source import DTYPES, FetchBand, Flag, PixelSource
-from rsbot_beam.errors import AuthenticationError, EarthEngineError, OutageError, PermanentError, RecipeError
+from rsbot_beam.errors import (
+    AuthenticationError,
+    EarthEngineError,
+    OutageError,
+    PermanentError,
+    RecipeError,
+    UnservedError,
+)
+
+LOGGER = logging.getLogger("rsbot_beam")
 
 # Validity flags in one band: uint16 is the widest type whose bits survive Earth Engine's arithmetic in any precision.
 FLAGS_PER_BAND = 16
@@ -72,7 +83,11 @@ def check_source(source: PixelSource, image: ee.Image) -> None:
         AuthenticationError: No permission.
         EarthEngineError: Earth Engine did not answer.
     """
-    info = asked(image)
+    try:
+        info = asked(image)
+    except UnservedError as error:
+        LOGGER.warning("bands and types of the recipe's image were not checked: %s", error)
+        return
     found = {band["id"]: band["data_type"] for band in (info or {}).get("bands", [])}
     missing = [band.name for band in source.data_bands if band.name not in found]
     if missing:
@@ -92,11 +107,14 @@ def asked(value: ee.ComputedObject) -> Any:  # noqa: ANN401
     Raises:
         RecipeError: Earth Engine does not have what it asks for.
         AuthenticationError: No permission.
+        UnservedError: This endpoint does not answer such questions.
         EarthEngineError: Earth Engine did not answer.
     """
     try:
         return value.getInfo()
     except ee.EEException as error:
+        if is_unserved(error):
+            raise UnservedError(f"the endpoint does not serve this ({str(error)[:500]})") from error
         raise _translated(error) from error
     except Exception as error:  # The client lets through those of google-auth, googleapiclient, httplib2 and requests.
         raise _not_reached(error) from error

@@ -34,8 +34,10 @@ from rsbot_beam.earthengine.asset_labels import LabelChecks, LabelQuery
 from rsbot_beam.earthengine.asset_problems import CODES, Problem, listed, nearest
 from rsbot_beam.earthengine.asset_region import boxes, pieces
 from rsbot_beam.earthengine.asset_requests import Answer, Deadline, ask, compute, compute_groups
+from rsbot_beam.earthengine.images import check_source, compose
 from rsbot_beam.earthengine.session import initialize
-from rsbot_beam.errors import AuthenticationError
+from rsbot_beam.earthengine.source import FetchBand
+from rsbot_beam.errors import AuthenticationError, RecipeError
 from rsbot_beam.geometry import Region, read_region
 
 pytestmark = pytest.mark.integration
@@ -460,6 +462,36 @@ class TestFailures:
 
     def test_an_error_of_the_client_itself_is_a_wrong_question(self) -> None:
         assert requests_of.failure_of(ee.EEException("Invalid argument")).kind == "refused"
+
+    @pytest.mark.parametrize(
+        ("status", "said"),
+        [
+            (404, "Not Found"),
+            (404, "Method not found."),
+            (405, "Method Not Allowed"),
+            (501, "anything"),
+            (400, "Unknown function 'Image.bandTypes'."),
+            (400, "The function Reducer.frequencyHistogram is not supported."),
+        ],
+    )
+    def test_an_endpoint_that_serves_less_says_nothing_of_the_recipe(self, gate: Gate, status: int, said: str) -> None:
+        """Whatever is really wrong is told when pixels are asked for."""
+        gate.behave = lambda path, body: (status, said)
+        found = problems_of(SERIES)
+        assert {(problem.severity, problem.code) for problem in found} == {("warning", "not-checked")}
+        assert all("does not serve this" in problem.text for problem in found)
+
+    def test_an_image_that_nobody_describes_is_fetched_as_the_recipe_says(
+        self, gate: Gate, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        image = ee.Image(ROOT + "label")
+        source = compose(image, [FetchBand("code", "uint8")])
+        gate.behave = lambda path, body: (404, "Not Found") if "value:compute" in path else None
+        check_source(source, image)
+        assert "not checked: the endpoint does not serve this" in caplog.text
+        gate.behave = lambda path, body: (404, f"Image.load: Image asset '{ROOT}label' not found.")
+        with pytest.raises(RecipeError, match="not found"):
+            check_source(source, image)
 
     def test_after_the_deadline_nothing_is_asked(self) -> None:
         called: list[int] = []
