@@ -115,7 +115,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         opened.append((context, watch))
         page = context.new_page()
         watch.attach(page)
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         page.goto(url)
         return page
 

@@ -8,19 +8,23 @@ from typing import Any
 
 import pytest
 
-# Folders whose tests share datasets and models that take long to make.
-TOGETHER = ("tests/training", "tests/learning")
+# Folders and files whose tests share what takes long to make: datasets and models, or a process that has loaded TensorFlow.
+TOGETHER = {
+    "training": ("tests/training/",),
+    "learning": ("tests/learning/",),
+    "started": tuple(f"tests/integration/test_{name}.py" for name in ("kill", "train", "predict_inputs")),
+}
 # Units that take minutes: one that is begun last leaves the other processes without work.
-LONGEST = ("tests/integration/test_kill.py", "tests/training", "tests/integration/test_predict_resume.py")
+LONGEST = ("started", "training", "tests/integration/test_use_cases.py", "tests/examples/test_notebooks.py")
 # Seconds of a test with a mark, roughly.
 SECONDS = {"slow": 4.0, "integration": 1.0}
 OTHERWISE = 0.05
 
 
 def unit_of(nodeid: str) -> str:
-    """What is run by one process as a whole: a file, or a folder of `TOGETHER`."""
+    """What is run by one process as a whole: a file, or those of `TOGETHER`."""
     file = nodeid.split("::", 1)[0]
-    return next((folder for folder in TOGETHER if file.startswith(f"{folder}/")), file)
+    return next((name for name, begin in TOGETHER.items() if file.startswith(begin)), file)
 
 
 def seconds_of(item: pytest.Item) -> float:

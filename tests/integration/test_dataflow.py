@@ -419,7 +419,7 @@ class Dataflow:
     [
         ("JOB_STATE_CANCELLED", rf"{JOB} for the step fetch did not end well"),
         # Beam waits 50 s for the messages of a job that failed.
-        pytest.param("JOB_STATE_FAILED", rf"{JOB} for the step fetch did not end well", marks=pytest.mark.slow),
+        pytest.param("JOB_STATE_FAILED", rf"{JOB} for the step fetch did not end well", marks=pytest.mark.long),
         ("JOB_STATE_DONE", r"ended without its totals"),
     ],
 )

@@ -5,15 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import REPOSITORY, arguments
 from tests.integration.made_models import CLASSES, RECIPE, Models, read_run
 
 pytestmark = pytest.mark.integration
@@ -179,21 +176,19 @@ def test_bands_that_the_endpoint_does_not_have(
 
 
 def test_a_disk_that_is_full_is_told_and_the_same_command_goes_on(
-    predict: Callable[..., Any], predict_flags: dict[str, Any], earth: Any, tmp_path: Path
+    predict: Callable[..., Any], predict_flags: dict[str, Any], tmp_path: Path, start_command: Callable[..., Any]
 ) -> None:
     """A limit on the size of files stands for the disk: receipts fit, rasters of floats do not."""
     output = tmp_path / "out"
     flags = {**predict_flags, "output": output, "bands": "class,probabilities", "block_side": 2}
-    script = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY));"
-        "from pipelines.rsbot import main; sys.exit(main(sys.argv[1:]))"
+    prelude = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))"
     )
-    command = [sys.executable, "-c", script, "predict", *arguments(flags)]
-    full = subprocess.run(command, cwd=REPOSITORY, capture_output=True, timeout=300, text=True)
-    assert full.returncode == 1, full.stderr[-2000:]
-    assert "Traceback" not in full.stderr
-    assert "the same command continues where it was" in full.stderr
+    full = start_command("predict", flags, prelude).wait()
+    assert full.code == 1, full.text
+    assert "Traceback" not in full.text
+    assert "the same command continues where it was" in full.text
     assert not (output / "run.json").exists()
     assert not [path for path in output.rglob("*") if path.name.startswith(".writing-")]
     # What is there is whole: each receipt's files have the bytes that it says.

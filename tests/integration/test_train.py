@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -60,6 +58,10 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_dataset(tmp_path_factory.mktemp("series"), [field_patch(SERIES, col) for col in range(24)])
 
 
+def flags_of(dataset: str, output: Path) -> dict[str, Any]:
+    return {"dataset": dataset, "output": output, "model": "tempcnn", "set": SETTINGS, "batch_size": 4}
+
+
 def epochs_done(output: Path) -> int:
     try:
         return len(json.loads((output / "checkpoints" / "state.json").read_text())["history"]["loss"])
@@ -73,10 +75,9 @@ def test_a_killed_training_goes_on_where_it_was(series: str, tmp_path: Path, sta
 
     epochs = 12
     broken = tmp_path / "broken"
-    flags = {"dataset": series, "epochs": epochs, "model": "tempcnn", "set": SETTINGS, "batch_size": 4}
 
     def started(output: Path, cold: bool = False) -> Any:
-        return start_command("train", {**flags, "output": output}, cold=cold)
+        return start_command("train", {**flags_of(series, output), "epochs": epochs}, cold=cold)
 
     killed = started(broken)
     deadline = time.monotonic() + 240
@@ -182,19 +183,20 @@ def test_types_of_own_parameters_are_told_by_name(tmp_path: Path, capsys: pytest
     assert "kernel = 1    (int)" in capsys.readouterr().out
 
 
-def test_a_disk_that_is_full_is_told_and_the_same_command_goes_on(series: str, tmp_path: Path) -> None:
+def test_a_disk_that_is_full_is_told_and_the_same_command_goes_on(
+    series: str, tmp_path: Path, start_command: Callable[..., Any]
+) -> None:
     """A limit on the size of files stands for the disk: weights fit, the exported model does not."""
     output = tmp_path / "model"
-    script = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY));"
-        "from pipelines.rsbot import main; sys.exit(main(sys.argv[1:]))"
+    prelude = (
+        "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))"
     )
+    full = start_command("train", {**flags_of(series, output), "epochs": 1}, prelude).wait()
+    assert full.code == 1, full.text
+    assert "Traceback" not in full.text
+    assert "the same command continues where it was" in full.text
     train = ["train", "--dataset", series, "--output", str(output), *FLAGS, "--epochs", "1"]
-    full = subprocess.run([sys.executable, "-c", script, *train], cwd=REPOSITORY, capture_output=True, timeout=300)
-    assert full.returncode == 1, full.stderr.decode()[-2000:]
-    assert b"Traceback" not in full.stderr
-    assert b"the same command continues where it was" in full.stderr
     assert not (output / "model.json").exists()
     assert rsbot.main(train) == 0
     assert (output / "model.json").exists()
