@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -19,7 +18,6 @@ from rsbot_beam.learning.serving_inputs import RawPixels, batch_size_for, values
 from rsbot_beam.transforms.map_blocks import FetchedBlock, MapSettings
 
 Predict = Callable[[Sequence[RawPixels], int], Iterator[dict[str, np.ndarray]]]
-MakeRasters = Callable[[PaddedBlock, Sequence[TileKey], MapSettings], dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,42 +70,27 @@ def predict_block(fetched: FetchedBlock, predict: Predict, settings: MapSettings
     )
     if not common.predicted:
         return common
+    seen = _seen(fetched, block)
+    picture = _picture(fetched, block, seen, settings)
     if settings.map.task == "detection":
         boxes = [found for part, keys in _filled(fetched) for found in _boxes(part, keys, predict)]
-        return replace(common, rasters=_rasters(fetched, block, _pictured, settings), boxes=tuple(boxes))
-    return replace(common, rasters=_rasters(fetched, block, partial(_stitched, predict), settings))
+        return replace(common, rasters=picture, boxes=tuple(boxes))
+    said = map_bands(_stitched(fetched, block, predict, settings), seen, settings.map)
+    return replace(common, rasters={**said, **picture})
 
 
 def _filled(fetched: FetchedBlock) -> Iterator[tuple[PaddedBlock, tuple[TileKey, ...]]]:
     return zip(fetched.parts, fetched.keys, strict=True)
 
 
-def _rasters(
-    fetched: FetchedBlock, block: TileBlock, make: MakeRasters, settings: MapSettings
-) -> dict[str, np.ndarray]:
-    """Each part by itself, in the block's rasters."""
-    whole: dict[str, np.ndarray] = {}
+def _stitched(fetched: FetchedBlock, block: TileBlock, predict: Predict, settings: MapSettings) -> np.ndarray:
+    """Probabilities, (height, width, classes): windows of all parts as one, which fade into those of other parts too."""
+    stitcher = Stitcher(block, settings.map.seams, len(settings.map.classes))
     for part, keys in _filled(fetched):
-        found = make(part, keys, settings)
-        top, left = part.block.row - block.row, part.block.col - block.col
-        rows, cols = (slice(start, start + n) for start, n in zip((top, left), part.block.shape, strict=True))
-        for name, raster in found.items():
-            if name not in whole:
-                nothing = {"class": settings.map.nodata, COMPOSITE: 0}.get(name, np.nan)
-                whole[name] = np.full((len(raster), *block.shape), nothing, raster.dtype)
-            whole[name][:, rows, cols] = raster
-    return whole
-
-
-def _stitched(
-    predict: Predict, part: PaddedBlock, keys: Sequence[TileKey], settings: MapSettings
-) -> dict[str, np.ndarray]:
-    stitcher = Stitcher(part.block, settings.map.seams, len(settings.map.classes))
-    cut, most = _windows(keys, part, settings)
-    found = predict([part.window(window) for window in cut], most)
-    stitcher.add_all((window, outputs["probabilities"]) for window, outputs in zip(cut, found, strict=True))
-    seen = _seen_of_tiles(part, keys)
-    return {**map_bands(stitcher.result(), seen, settings.map), **_picture(part, seen, settings)}
+        cut, most = _windows(keys, part, settings)
+        found = predict([part.window(window) for window in cut], most)
+        stitcher.add_all((window, outputs["probabilities"]) for window, outputs in zip(cut, found, strict=True))
+    return stitcher.result()
 
 
 def _windows(keys: Sequence[TileKey], part: PaddedBlock, settings: MapSettings) -> tuple[list[TileBlock], int]:
@@ -126,28 +109,32 @@ def _windows(keys: Sequence[TileKey], part: PaddedBlock, settings: MapSettings) 
     return windows(keys, fits), most
 
 
-def _pictured(part: PaddedBlock, keys: Sequence[TileKey], settings: MapSettings) -> dict[str, np.ndarray]:
-    """What a detection has of rasters."""
-    return _picture(part, _seen_of_tiles(part, keys), settings)
-
-
-def _picture(part: PaddedBlock, seen: np.ndarray, settings: MapSettings) -> dict[str, np.ndarray]:
+def _picture(fetched: FetchedBlock, block: TileBlock, seen: np.ndarray, settings: MapSettings) -> dict[str, np.ndarray]:
     """The picture of the inputs, (3, height, width), of the pixels that have a prediction."""
     composite = settings.map.composite
     if composite is None or COMPOSITE not in settings.map.bands:
         return {}
-    pixels, valid = part.inner(composite.bands)
-    picture = composite.draw(pixels, valid)
+    picture = np.zeros((3, *block.shape), np.uint8)
+    for part in fetched.parts:
+        rows, cols = _place(part.block, block)
+        picture[:, rows, cols] = composite.draw(*part.inner(composite.bands))
     return {COMPOSITE: picture if seen.all() else np.where(seen, picture, np.uint8(0))}
 
 
-def _seen_of_tiles(part: PaddedBlock, keys: Sequence[TileKey]) -> np.ndarray:
+def _seen(fetched: FetchedBlock, block: TileBlock) -> np.ndarray:
     """Pixels with a prediction: seen, and of a tile that was asked for; others only came along between those."""
-    seen = np.zeros(part.block.shape, bool)
-    for key in keys:
-        top, left = key.row - part.block.row, key.col - part.block.col
-        seen[top : top + key.size, left : left + key.size] = part.seen_of(key)
+    seen = np.zeros(block.shape, bool)
+    for part, keys in _filled(fetched):
+        for key in keys:
+            seen[_place(TileBlock.of(key), block)] = part.seen_of(key)
     return seen
+
+
+def _place(part: TileBlock, block: TileBlock) -> tuple[slice, slice]:
+    """(rows, columns) of a block's pixels at which some of its tiles lie."""
+    top, left = part.row - block.row, part.col - block.col
+    height, width = part.shape
+    return slice(top, top + height), slice(left, left + width)
 
 
 def _boxes(

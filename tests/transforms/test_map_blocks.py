@@ -184,6 +184,30 @@ def test_tiles_are_predicted_as_one_where_that_changes_nothing(
     assert set(seen) == shapes
 
 
+def by_place(patches: Sequence[Any], most: int) -> Iterator[dict[str, np.ndarray]]:
+    """A model that says the same of all of a patch, and another thing of each patch."""
+    for patch in patches:
+        sure = 0.5 + (patch.block.row + patch.block.col) / 100
+        shape = patch.pixels["a"].shape
+        yield {"probabilities": np.stack([np.full(shape, sure), np.full(shape, 1 - sure)], -1).astype(np.float32)}
+
+
+@pytest.mark.parametrize("radius", [4, None])
+@pytest.mark.parametrize(
+    ("shard", "broken"), [(ELL, ()), (FULL, (tile(0, 3),))], ids=["fetched in two parts", "fetched tile by tile"]
+)
+def test_parts_of_a_block_are_faded_into_each_other(
+    shard: Shard, broken: tuple[TileKey, ...], radius: int | None
+) -> None:
+    """What is fetched apart meets as other patches do: no step between two pixels is as large as that of the patches."""
+    what = settings(map=MapLayout("segmentation", CLASSES, Seams.of(SIZE, 2, radius), SAID), batch_size=1)
+    found = fetched(shard, what, Ground(broken=broken))
+    assert len(found.parts) > 1
+    said = predict_block(found, by_place, what).rasters["probabilities"][0]
+    steps = np.concatenate([np.abs(np.diff(said, axis=axis)).ravel() for axis in (0, 1)])
+    assert np.nanmax(steps) < SIZE / 100 / 2
+
+
 def test_a_block_of_empty_tiles_has_no_rasters() -> None:
     what = settings(2)
     found = fetched(CORNERS, what, Ground(CORNERS.keys))
