@@ -38,6 +38,8 @@ _IDENTITY = ("saved_model.pb", "variables/variables.index")
 # Bytes of a block's pixels: the larger a block, the fewer pixels of its margin are fetched for each of its own; some
 # blocks are in memory at a time, on machines with 3 GB for a process.
 MAX_BLOCK_BYTES = 160_000_000
+# Bytes of a tile with its overlap: with more, such processes end in the middle of the map, without a word.
+MAX_TILE_BYTES = 1_000_000_000
 # Bytes of a block's probabilities, float32 for each class, which are held whole until its classes are taken.
 MAX_PROBABILITY_BYTES = 256_000_000
 # Blocks that a process may have received and not yet predicted, so that the model never waits for pixels.
@@ -158,6 +160,7 @@ def plan_map(config: PredictConfig) -> MapPlan:
     layout, source = build_source(recipe, region, period, labels=False)
     _check_layout(layout, model)
     made = map_layout(config, model, seams)
+    _check_tile(seams, source)
     side = _block_side(config, made, source)
     return MapPlan(config, model, fingerprint, recipe, region, period, cover, layout, source, made, side)
 
@@ -300,12 +303,12 @@ def _codes(names: Sequence[str], classes: Sequence[LabelClass]) -> tuple[int, ..
 
 
 def _block_side(config: PredictConfig, made: MapLayout, source: PixelSource) -> int:
-    """The side of the blocks that are there, or the largest power of two whose pixels are not too many."""
+    """That asked for, or that of the blocks that are there, or the largest power of two whose pixels are not too many."""
+    if config.block_side:
+        return config.block_side
     manifest = read_manifest(config.output, MAP_FILE)
     if manifest is not None:
         return int(manifest["grid"]["block_side"])
-    if config.block_side:
-        return config.block_side
     side = 1
     while 2 * side <= MAX_BLOCK_SIDE and _fits_in_memory(2 * side, made, source):
         side *= 2
@@ -321,6 +324,15 @@ def _fits_in_memory(side: int, made: MapLayout, source: PixelSource) -> bool:
     probabilities = 4 * numbers * (side * made.seams.size) ** 2
     pixels = _padded_bytes(side, made.seams, source)
     return pixels <= MAX_BLOCK_BYTES and probabilities <= MAX_PROBABILITY_BYTES
+
+
+def _check_tile(seams: Seams, source: PixelSource) -> None:
+    nbytes = _padded_bytes(1, seams, source)
+    if nbytes > MAX_TILE_BYTES:
+        raise InputError(
+            f"a tile of {seams.size} pixels with an overlap of {seams.overlap} on each side takes {nbytes / 1e9:.1f} GB of "
+            f"pixels, more than {MAX_TILE_BYTES / 1e9:g} GB: use a smaller --tile_size or --overlap"
+        )
 
 
 def _padded_bytes(side: int, seams: Seams, source: PixelSource) -> int:

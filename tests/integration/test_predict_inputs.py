@@ -126,6 +126,7 @@ def test_models_that_cannot_be_used(
         ({"year": 1801}, ["1801"]),
         ({"overlap": "some"}, ["neither auto nor a whole number"]),
         ({"overlap": -3}, ["overlap=-3 must be 0 or more"]),
+        ({"overlap": 20_000}, ["overlap of 20000 on each side takes", "GB", "smaller --tile_size or --overlap"]),
         ({"tile_size": 0}, ["tile_size=0 must be 1 or more"]),
         ({"block_side": 3}, ["block_side=3", "power of two"]),
         ({"batch_size": -1}, ["batch_size=-1"]),

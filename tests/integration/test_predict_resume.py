@@ -197,6 +197,7 @@ def test_a_file_that_is_gone_or_cut_is_made_again(
         ({"bands": "class,entropy"}, "bands: there"),
         ({"tile_size": 64}, "grid.tile_size: there 32, now 64"),
         ({"polygons": "first"}, "polygons: there"),
+        ({"block_side": 4}, f"grid.block_side: there {SIDE}, now 4"),
     ],
 )
 def test_another_map_in_the_same_folder_is_refused(
