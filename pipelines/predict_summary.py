@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipelines.launch_summary import how_to_launch
+from rsbot_beam.data.map_layout import SAID
 
 if TYPE_CHECKING:
     from rsbot_beam.runs.predict import PredictResult
@@ -37,10 +38,15 @@ def _hectares(area: float) -> str:
 
 def _files(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What to look at first."""
-    if run["task"] != "detection":
+    if "class" in run["folders"]:
         yield "map.png", "the classes at a glance"
-        yield "class.vrt", "all blocks as one layer, for QGIS; the COGs are in class/"
+    rasters = [folder for folder in run["folders"] if folder in SAID]
+    if rasters:
+        layers = ", ".join(f"{name}/" for name in rasters)
+        yield f"{rasters[0]}.vrt", f"all blocks as one layer, for QGIS; the COGs are in {layers}"
         yield "stac/collection.json", "the catalogue of the COGs"
-    if any(item["objects"] is not None for item in run["classes"]):
+    objects = [item["objects"] for item in run["classes"] if item["objects"] is not None]
+    if objects:
         yield "detections.png", "where objects were found"
+    if any(objects):
         yield "detections/", "GeoParquet of the objects; few are in detections.geojson as well"

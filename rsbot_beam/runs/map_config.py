@@ -82,6 +82,6 @@ class PredictConfig:
         if self.geometry not in GEOMETRIES:
             raise InputError(f"geometry={self.geometry!r} is not one of {', '.join(GEOMETRIES)}")
         if not 0 <= self.least_score <= 1:
-            raise InputError(f"least_score={self.least_score} must be within 0..1")
+            raise InputError(f"min_score={self.least_score} must be within 0..1")
         if not self.output:
             raise InputError("output is empty: name a folder for the map")

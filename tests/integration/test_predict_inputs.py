@@ -120,7 +120,7 @@ def test_models_that_cannot_be_used(
         ({"bands": "class,clas"}, ["clas", "choose from class, probability, probabilities, entropy"]),
         ({"bands": ""}, ["choose from class"]),
         ({"polygons": "first,forest"}, ["no class ['forest']", "first, second, third"]),
-        ({"min_score": 2}, ["2", "within 0..1"]),
+        ({"min_score": 2}, ["min_score=2", "within 0..1"]),
         ({"year": None}, ["--year 2023 or --period"]),
         ({"period": "2023-01-01,2024-01-01"}, ["either --year 2023 or --period"]),
         ({"year": 1801}, ["1801"]),
