@@ -41,9 +41,14 @@ class View:
     @classmethod
     def of(cls, path: str) -> View:
         """Look at a path; raises InputError where there is nothing to see."""
+        if not path:  # as of a variable of the shell that is not set: its page would land in the root folder
+            raise InputError("the path is empty: give the folder of a dataset, model or map, or . for the current one")
         root = path.rstrip("/") or path
-        kind = kind_of(root)
-        return cls(root, kind, tuple(found_in(root)) if kind == FOLDER else ())
+        try:
+            kind = kind_of(root)
+            return cls(root, kind, tuple(found_in(root)) if kind == FOLDER else ())
+        except OSError as error:
+            raise InputError(f"{root} cannot be looked at ({error.strerror or error}): give another path") from error
 
 
 def make_page(path: str, kind: str, options: PageOptions, broken: Mapping[str, str] | None = None) -> str:

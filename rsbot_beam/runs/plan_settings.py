@@ -45,7 +45,7 @@ class PlanSettings:
         for name in ("latency", "budget", "eecu_per_request"):
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
-                raise InputError(f"{name}={value} must be above 0")
+                raise InputError(f"{name}={value} must be a number above 0")
         limited = self.tier is not None or self.budget is not None
         if limited and not self.sample_tiles and self.eecu_per_request is None:
             raise InputError(

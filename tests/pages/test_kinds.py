@@ -8,6 +8,7 @@ import pytest
 
 from rsbot_beam import storage
 from rsbot_beam.errors import InputError
+from rsbot_beam.pages.build import View
 from rsbot_beam.pages.kinds import Found, found_in, kind_of
 
 
@@ -86,3 +87,16 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 def test_hidden_folders_are_passed_over(tmp_path: Path) -> None:
     put(".trash/dataset.json", root=str(tmp_path))
     assert found_in(str(tmp_path)) == []
+
+
+def test_an_empty_path_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("a/dataset.json", root=str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="the path is empty: give the folder"):
+        View.of("")
+    assert View.of(".").kind == "folder"
+
+
+def test_a_path_that_cannot_be(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot be looked at .*too long.*give another path"):
+        View.of(str(tmp_path / ("a" * 300)))
