@@ -58,15 +58,30 @@ def detection_picture(tiles: MapTiles, feature: dict[str, Any]) -> np.ndarray:
     raster = picture_raster(tiles)
     place = feature["properties"]["lon"], feature["properties"]["lat"]
     shape = shapely.geometry.shape(feature["geometry"])
+    # An object at the map's edge may have its middle beyond it: then what lies around it is shown.
+    beyond = []
     for grid in reversed(tiles.grids(raster)):
         col, row = grid.pixels_at(*(np.array([degrees]) for degrees in place))
+        centre = float(row[0]), float(col[0])
         if not grid.inside(col, row)[0]:
+            beyond.append((grid, centre))
             continue
-        outline = _in_pixels(shape, grid, feature["properties"])
-        found = _drawn(tiles, raster, grid, (float(row[0]), float(col[0])), outline)
+        found = _drawn(tiles, raster, grid, centre, _in_pixels(shape, grid, feature["properties"]))
+        if found is not None:
+            return found
+    for grid, centre in beyond:
+        if not _is_near(grid, centre):
+            continue
+        found = _drawn(tiles, raster, grid, centre, _in_pixels(shape, grid, feature["properties"]))
         if found is not None:
             return found
     raise InputError(f"the raster {raster!r} of the map {tiles.root} has no data at {place[0]}, {place[1]}")
+
+
+def _is_near(grid: MapGrid, centre: tuple[float, float]) -> bool:
+    """Whether a picture of the smallest object, with this middle, would show some of a grid."""
+    reach = _LEAST / 2 - 1
+    return all(-reach < at < length + reach for at, length in zip(centre, grid.shape, strict=True))
 
 
 def _in_pixels(shape: Any, grid: MapGrid, properties: dict[str, Any]) -> Any:  # noqa: ANN401 - shapely's geometries

@@ -107,6 +107,16 @@ def test_at_the_edge_of_the_map(tiles: MapTiles, tmp_path: Path) -> None:
     assert (picture[150:230, 240:, 3] == 255).all()
 
 
+def test_an_object_whose_middle_lies_beyond_the_edge(tiles: MapTiles, tmp_path: Path) -> None:
+    lon, lat = lonlat_of(BLOCK)
+    row = middle()[0]
+    place = [float(3 * axis[row, 0] - 2 * axis[row, 1]) for axis in (lon, lat)]  # two and a half pixels west of it
+    picture = detection_picture(tiles, feature_at(tmp_path, place[0], place[1], 100.0))
+    assert is_line(picture).any()
+    assert (picture[:, :140, 3] == 0).all()
+    assert (picture[150:230, 260:, 3] == 255).all()
+
+
 def test_across_the_antimeridian(tmp_path: Path) -> None:
     blocks = [
         TileBlock("EPSG:32760", 10.0, 256, -800_000 // 512 * 512, 81_408, 2, 2),
