@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 from contextlib import closing
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 from rsbot_beam import storage
 from rsbot_beam.data.composite import NAME as COMPOSITE
 from rsbot_beam.maps.detection_files import WORLD
+from rsbot_beam.pages.dataset_page import unit_of
 from rsbot_beam.pages.lonlat import view_of
 from rsbot_beam.pages.map_content import MapContent, class_rows
 from rsbot_beam.pages.map_overlays import MOST_PICTURES, embedded_objects, object_pictures, overlays
 from rsbot_beam.pages.outlines import outlines_near
-from rsbot_beam.pages.page import PageOptions, render
+from rsbot_beam.pages.page import PageOptions, period_text, render
 
 LIVE_OBJECTS = 2_000
 """Objects that a window of the served map shows one by one; of more, how many there are where."""
@@ -63,15 +63,22 @@ def page(path: str, options: PageOptions) -> str:
 def facts(run: dict[str, Any]) -> list[tuple[str, str]]:
     """The headline of a map."""
     grid, period = run["grid"], run["period"]
-    last = datetime.date.fromisoformat(period["end"]) - datetime.timedelta(days=1)
+    pixel = f"{grid['resolution']:g} {unit_of(grid['crs'])}"
     return [
         ("Model", f"{run['model']['name']} ({run['model']['path']})"),
         ("Recipe", run["recipe"]["name"]),
-        ("Period", f"{period['start']} to {last}"),
+        ("Period", period_text(period)),
         ("Region", f"{run['region']['source']}, {run['region']['area_m2'] / 1e6:,.0f} km²"),
-        ("Grid", f"pixels of {grid['resolution']:g} in {grid['crs']}, tiles of {grid['tile_size']} pixels"),
-        ("Made in", f"{run['seconds']:,.0f} s, {run['blocks']:,} blocks, {run['nbytes'] / 1e6:,.1f} MB"),
+        ("Grid", f"pixels of {pixel} in {grid['crs']}, tiles of {grid['tile_size']} pixels"),
+        ("Made in", _made_in(run)),
     ]
+
+
+def _made_in(run: dict[str, Any]) -> str:
+    blocks = f"{run['blocks']:,} block{'' if run['blocks'] == 1 else 's'}"
+    # Of a map without rasters the bytes are not counted.
+    size = [f"{run['nbytes'] / 1e6:,.1f} MB"] if run["nbytes"] else []
+    return ", ".join([f"{run['seconds']:,.0f} s", blocks, *size])
 
 
 def _sections(content: MapContent) -> list[tuple[str, str]]:
@@ -136,7 +143,7 @@ def _lacks(content: MapContent, options: PageOptions) -> list[str]:
             f"There is no picture of what the model saw: predict with --bands {_bands(content)}{COMPOSITE} to compare "
             "the map with it."
         )
-    if not options.live:
+    if not options.live and content.layers:
         finest = (
             "every zoom, and the probability of each class"
             if "probabilities" in content.tiles.rasters

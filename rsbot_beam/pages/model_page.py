@@ -45,10 +45,15 @@ def page(path: str, options: PageOptions) -> str:
         best_epoch=model["training"]["best_epoch"],
         evaluations=[read_evaluation(folder, colours) for folder in folders],
         more_evaluations=more,
-        evaluate_command=shlex.join(
-            ["rsbot", "evaluate", "--model", path, "--dataset", model["training"]["dataset"]["path"], "--split", "test"]
-        ),
+        evaluate_command=_evaluate_command(path, model["training"]["dataset"]),
+        counts_pixels=any((model["training"].get("pixels_of_classes") or {}).values()),
     )
+
+
+def _evaluate_command(path: str, dataset: Mapping[str, Any]) -> str:
+    """How to score a model, on a split that has examples; the last resort are those that it was trained on."""
+    split = next((name for name in ("test", "validation") if dataset["splits"].get(name, {}).get("examples")), "train")
+    return shlex.join(["rsbot", "evaluate", "--model", path, "--dataset", dataset["path"], "--split", split])
 
 
 def facts(model: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipelines.rsbot import main
+from rsbot_beam.data.model_file import read_model_file, write_model_file
 from rsbot_beam.errors import InputError
 from rsbot_beam.pages.folder_page import model_lines
 from rsbot_beam.pages.model_evaluations import MOST_EVALUATIONS, confusion_table, find_evaluations, read_evaluation
@@ -38,11 +39,21 @@ def test_a_model_without_an_evaluation_says_how_to_make_one(tmp_path: Path) -> N
     model = write_model(tmp_path / "my model")
     assert main(["view", str(model)]) == 0
     text = text_of((model / "view.html").read_text())
-    assert f"rsbot evaluate --model &#39;{model}&#39; --dataset data/made --split test" in text
+    assert f"rsbot evaluate --model &#39;{model}&#39; --dataset data/made --split validation" in text, "no test example"
     assert "23 pixels to each side; neighbouring tiles need an overlap of 24 pixels to agree" in text
     assert "data/made: train 1,200, validation 20, test 0" in text
     assert "2023-04-01 to 2023-09-30" in text
     assert "3 epochs, the best was 2" in text
+
+
+def test_pixels_of_classes_are_told_where_they_were_counted(tmp_path: Path) -> None:
+    model = write_model(tmp_path)
+    assert "Class code pixels weight" in text_of(page(str(model), PageOptions()))
+    content = read_model_file(str(model)) or {}
+    write_model_file(str(model), content | {"training": content["training"] | {"pixels_of_classes": {"1": 0, "2": 0}}})
+    text = text_of(page(str(model), PageOptions()))
+    assert "In the order of the model's outputs Class code" in text
+    assert "weight" not in text
 
 
 def test_scores_stand_beside_the_baselines(tmp_path: Path) -> None:

@@ -56,6 +56,6 @@
 
   world.onPick((place) => {
     const index = footprints.at(place, world.map);
-    if (index >= 0) L.popup({ maxWidth: 280 }).setLatLng(place).setContent(description(index)).openOn(world.map);
+    if (index >= 0) rsbot.openPopup(L.popup({ maxWidth: 280 }).setLatLng(place).setContent(description(index)), world.map);
   });
 })(window.rsbot);

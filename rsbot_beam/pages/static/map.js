@@ -59,6 +59,16 @@
     return (Math.abs(value).toFixed(digits) + "° " + sign).trim();
   }
 
+  /** Opens what pops up so that no control lies over it: those at the top are as high as the layers are many. */
+  function openPopup(popup, map) {
+    const bottoms = [...map.getContainer().querySelectorAll(".leaflet-top > *")].map((box) => box.offsetTop + box.offsetHeight);
+    const size = map.getSize();
+    popup.options.autoPanPaddingTopLeft = [12, Math.min(Math.max(20, ...bottoms) + 8, size.y / 3)];
+    popup.options.autoPanPaddingBottomRight = [12, 12];
+    popup.options.maxWidth = Math.min(popup.options.maxWidth, size.x - 70);
+    popup.openOn(map);
+  }
+
   /** A place for people. */
   function placeText(place, zoom) {
     const digits = Math.max(0, Math.min(6, Math.round(zoom / 3)));
@@ -146,9 +156,8 @@
       const wanted = (bounds.getEast() - bounds.getWest()) / Math.max(2, size.x / 140);
       const step = STEPS.filter((s) => s >= wanted).pop() || STEPS[0];
       const digits = Math.max(0, Math.ceil(-Math.log10(step)));
+      const labels = [];
       context.strokeStyle = rsbot.colour("--grid");
-      context.fillStyle = rsbot.colour("--muted");
-      context.font = "11px system-ui, sans-serif";
       context.lineWidth = 1;
       context.beginPath();
       for (let i = Math.ceil(bounds.getWest() / step); i * step <= bounds.getEast(); i++) {
@@ -156,18 +165,37 @@
         const lon = ((((i * step + 180) % 360) + 360) % 360) - 180;
         context.moveTo(x, 0);
         context.lineTo(x, size.y);
-        context.fillText(degrees(lon, "E", "W", digits), x + 3, size.y - 22);
+        labels.push([degrees(lon, "E", "W", digits), x + 3, size.y - 22]);
       }
       for (let i = Math.ceil(bounds.getSouth() / step); i * step <= bounds.getNorth(); i++) {
         if (Math.abs(i * step) > LIMIT) continue;
         const y = Math.round(this._map.latLngToContainerPoint([i * step, 0]).y) + 0.5;
         context.moveTo(0, y);
         context.lineTo(size.x, y);
-        context.fillText(degrees(i * step, "N", "S", digits), 50, y - 3);
+        labels.push([degrees(i * step, "N", "S", digits), 50, y - 3]);
       }
       context.stroke();
+      labelGrid(context, size, labels);
     },
   });
+
+  const CORNER = { x: 135, y: 72 }; // screen pixels at the lower left that the scale and the place under the pointer take
+
+  /** Degrees beside the lines: legible on any picture, whole, and not under what stands in the corners. */
+  function labelGrid(context, size, labels) {
+    context.font = "11px system-ui, sans-serif";
+    context.fillStyle = rsbot.colour("--muted");
+    context.strokeStyle = rsbot.colour("--sea");
+    context.lineWidth = 3;
+    context.lineJoin = "round";
+    for (const [text, x, y] of labels) {
+      const end = x + context.measureText(text).width;
+      const hidden = end > size.x - 4 || y < 12 || (x < CORNER.x && y > size.y - CORNER.y);
+      if (hidden) continue;
+      context.strokeText(text, x, y);
+      context.fillText(text, x, y);
+    }
+  }
 
   function strokeRings(context, rings, f, size, turn) {
     context.beginPath();
@@ -316,5 +344,5 @@
     },
   });
 
-  Object.assign(rsbot, { makeMap, CanvasLayer, Footprints, placeText, worldX, worldY, latOf, frame });
+  Object.assign(rsbot, { makeMap, CanvasLayer, Footprints, openPopup, placeText, worldX, worldY, latOf, frame });
 })(window.rsbot);

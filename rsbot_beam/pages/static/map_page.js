@@ -139,7 +139,7 @@
   // What the map says of a place -----------------------------------------------------------------------------------
 
   const pointer = L.circleMarker([0, 0], { radius: 7, color: "#fff", weight: 3, fill: false, interactive: false });
-  const popup = L.popup({ maxWidth: 260, autoPanPadding: [20, 20] });
+  const popup = L.popup({ maxWidth: 260 });
 
   function say(text) {
     part("said").textContent = text;
@@ -147,6 +147,12 @@
 
   function row(list, name, ...values) {
     list.append(rsbot.element("dt", {}, name), rsbot.element("dd", {}, ...values));
+  }
+
+  /** A place whose latitude and longitude each stay on one line. */
+  function placeParts(place, zoom) {
+    const [, lat, lon] = /^(.*?° ?[NS]?) (.*)$/.exec(rsbot.placeText(place, zoom));
+    return [rsbot.element("span", { class: "whole" }, lat), " ", rsbot.element("span", { class: "whole" }, lon)];
   }
 
   function swatch(code) {
@@ -167,7 +173,8 @@
     const box = rsbot.element("div", { class: "values" });
     const list = rsbot.element("dl", {});
     const texts = [];
-    if (!values.found) texts.push("no data");
+    const nothing = values.nothing || "no data";
+    if (!values.found) texts.push(nothing);
     if (values.class !== undefined) {
       row(list, "class", swatch(values.code), values.class);
       texts.push(values.class);
@@ -177,8 +184,8 @@
       texts.push("probability " + values.probability.toFixed(3));
     }
     if (values.entropy !== undefined) row(list, "entropy", values.entropy.toFixed(3));
-    if (!values.found) row(list, "here", "no data");
-    row(list, "place", rsbot.placeText(place, Math.max(12, map.getZoom())));
+    if (!values.found) row(list, "here", nothing);
+    row(list, "place", ...placeParts(place, Math.max(12, map.getZoom())));
     box.append(list);
     if (values.note) box.append(rsbot.element("p", { class: "note" }, values.note));
     return { box, text: texts.join(", ") };
@@ -220,6 +227,8 @@
     return { ...found, note: `Of a pixel of this page, ${Math.round(content.overlays.metres)} m wide.` };
   }
 
+  // A composite alone says nothing of a place in words.
+  const tells = content.layers.some((layer) => layer.raster !== "composite");
   let asked = 0;
   async function pick(place) {
     const number = ++asked;
@@ -230,13 +239,13 @@
     pointer.setLatLng(place).addTo(map);
     let values;
     try {
-      values = live ? await ask(`point?lon=${place.lng}&lat=${place.lat}`) : await valuesHeld(place);
+      values = !tells ? { found: false, nothing: "no object" } : live ? await ask(`point?lon=${place.lng}&lat=${place.lat}`) : await valuesHeld(place);
     } catch (error) {
       return say(error.message);
     }
     if (number !== asked || !values) return undefined;
     const { box, text } = described(values, place);
-    popup.setLatLng(place).setContent(box).openOn(map);
+    rsbot.openPopup(popup.setLatLng(place).setContent(box), map);
     say(text);
     part("values").replaceChildren(values.probabilities ? probabilities(values.probabilities) : "");
     return undefined;
@@ -274,13 +283,13 @@
     if (p.score !== null) row(list, "score", p.score.toFixed(3));
     row(list, "area", number(Math.round(p.area_m2)) + " m²");
     row(list, "size", `${number(Math.round(p.width_m))} m × ${number(Math.round(p.height_m))} m`);
-    row(list, "place", rsbot.placeText({ lng: p.lon, lat: p.lat }, 15));
+    row(list, "place", ...placeParts({ lng: p.lon, lat: p.lat }, 15));
     const uri = pictureOf(p.n);
     const link = rsbot.element("a", { href: uri || "#", class: "object-picture", "data-object": p.n }, "Its patch");
     const none = live ? "" : `Its patch: rsbot view --serve`;
     const box = rsbot.element("div", { class: "values" }, list, uri ? link : rsbot.element("p", { class: "note" }, none));
     link.addEventListener("click", (event) => showPicture(event, p));
-    popup.setLatLng([p.lat, turned(p.lon)]).setContent(box).openOn(map);
+    rsbot.openPopup(popup.setLatLng([p.lat, turned(p.lon)]).setContent(box), map);
     say(`${p.class}${p.score === null ? "" : ", score " + p.score.toFixed(3)}`);
   }
 
@@ -305,7 +314,7 @@
     const matched = number(found.matched);
     const text = found.clusters
       ? `${matched} objects here: circles say how many are where; zoom in, or click one, for each of them.`
-      : `${matched} objects here.`;
+      : `${matched} object${found.matched === 1 ? "" : "s"} here.`;
     part("objects-note").textContent = text;
   }
 
