@@ -79,18 +79,19 @@ def _application(x: keras.KerasTensor, depth: int, encoder: str) -> list[keras.K
     return found if isinstance(found, list) else [found]
 
 
-def decode(levels: list[keras.KerasTensor], finest: int = 0) -> keras.KerasTensor:
+def decode(levels: list[keras.KerasTensor], finest: int = 0, width: int | None = None) -> keras.KerasTensor:
     """The way up: each level is enlarged, joined to the next finer one and convolved.
 
     Args:
         levels: As `encode` gives them.
         finest: Level to end at: 0 for full resolution, 2 for a quarter of it.
+        width: Channels at full resolution; by default those of the finest level.
 
     Returns:
         (batch, height, width, channels) at stride 2 ** finest.
     """
     x = levels[-1]
-    width = int(levels[0].shape[-1])
+    width = width or int(levels[0].shape[-1])
     for level in range(len(levels) - 2, finest - 1, -1):
         x = keras.layers.UpSampling2D(2, name=f"up{level}_enlarge")(x)
         x = keras.layers.Concatenate(name=f"up{level}_join")([x, levels[level]])

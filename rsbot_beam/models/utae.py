@@ -11,7 +11,7 @@ from rsbot_beam.errors import InputError
 from rsbot_beam.models.attention import CollapseTime, MergeTime, SplitTime, TemporalAttention
 from rsbot_beam.models.definition import InputShape, ModelDefinition, TimeAxis
 from rsbot_beam.models.encoders import check_levels, decode, encode
-from rsbot_beam.models.layers import PadToMultiple, ValidChannel, join_inputs, probabilities
+from rsbot_beam.models.layers import PadToMultiple, TimeToChannels, ValidChannel, conv, join_inputs, probabilities
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,9 @@ class UTAE(ModelDefinition):
 
     The same encoder looks at each step; attention at the coarsest level says which steps count where, and weighs the
     features of all levels; one decoder makes the map. Steps that are missing at a place have no weight there.
+
+    Beside the paper's mean over time the finest level keeps what each pixel was at each step, in order: crops differ in when
+    they are green, and a few hundred patches teach that directly sooner than by way of the attention.
 
     Attributes:
         width: Channels at full resolution; each level down has twice as many.
@@ -57,7 +60,14 @@ class UTAE(ModelDefinition):
             CollapseTime(name=f"collapse{i}")(level, logits, seen)
             for i, (level, seen) in enumerate(zip(levels, valid, strict=True))
         ]
-        return probabilities(decode(merged), classes, tensors)
+        merged[0] = keras.layers.Concatenate(name="course_join")([merged[0], self._course(levels[0], valid[0])])
+        return probabilities(decode(merged, width=self.width), classes, tensors)
+
+    def _course(self, x: keras.KerasTensor, valid: keras.KerasTensor) -> keras.KerasTensor:
+        """Each pixel's features at all steps, in order; 0 at those that are missing."""
+        seen = keras.layers.Multiply(name="course_seen")([x, valid])
+        side_by_side = TimeToChannels(name="course_steps")(seen)
+        return conv(side_by_side, 2 * self.width, name="course", kernel=1)
 
     def _valid(self, valid: keras.KerasTensor) -> list[keras.KerasTensor]:
         """Validity at each level: a coarse cell is there if any pixel of it is."""

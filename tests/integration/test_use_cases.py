@@ -155,7 +155,13 @@ def test_turbines_from_the_air(tmp_path: Path, run: Callable[..., Any]) -> None:
 
 def test_both_kinds_of_plants_in_one_dataset(tmp_path: Path, run: Callable[..., Any]) -> None:
     settings = [f"solar_labels={SOLAR_PLANTS}", f"wind_labels={WIND_TURBINES}"]
-    flags = {"region": "-93.9,41.9,-93.3,42.3", "sampling": "features", "background": 0.5, "split": "60,20,20"}
+    flags = {
+        "region": "-93.9,41.9,-93.3,42.3",
+        "sampling": "features",
+        "background": 0.5,
+        "split": "60,20,20",
+        "samples": 16,
+    }
     run(tmp_path / "ds", recipe="power_plants", set=settings, **flags, patch_size=64, split_block=5000)
     content = content_of(tmp_path / "ds")
     objects = {item["name"]: sum(item["objects"].values()) for item in content["classes"]}
@@ -171,7 +177,7 @@ def test_both_kinds_of_plants_in_one_dataset(tmp_path: Path, run: Callable[..., 
 
 def test_rare_crops_reach_their_number(tmp_path: Path, run: Callable[..., Any]) -> None:
     flags = {
-        "region": "-94.0,41.9,-93.6,42.2",
+        "region": "-94.0,41.9,-93.75,42.1",
         "sampling": "stratified",
         "samples": 3,
         "min_share": 0.1,
