@@ -18,6 +18,7 @@ REGIONS = SHARED / "regions"
 
 pytestmark = [
     pytest.mark.real_data,
+    pytest.mark.slow,
     pytest.mark.skipif(not REGIONS.is_dir(), reason=f"no real outlines in {REGIONS}: set RSBOT_SHARED_DATA"),
 ]
 

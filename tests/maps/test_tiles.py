@@ -334,6 +334,7 @@ def test_the_folder_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 # Many threads ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_many_threads_get_the_same_tiles_and_few_files_stay_open(
     place: tuple[MapTiles, list[TileBlock]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,8 @@ from rsbot_beam.models.receptive_field import receptive_field, seam_difference
 from rsbot_beam.models.registry import load_model_definition
 from rsbot_beam.models.serving import serving_model
 
+pytestmark = pytest.mark.slow
+
 Batch = dict[str, np.ndarray]
 # Small ones: what is tested does not depend on the width.
 SMALL: dict[str, tuple[str, dict[str, str]]] = {

@@ -12,6 +12,8 @@ from rsbot_beam.models.definition import InputShape, ModelDefinition
 from rsbot_beam.models.receptive_field import ReceptiveField, receptive_field
 from rsbot_beam.models.registry import load_model_definition
 
+pytestmark = pytest.mark.slow
+
 
 def unet_radius(depth: int) -> int:
     """Two 3 x 3 convolutions a level, down and up; and a pixel's place in its coarsest cell."""

@@ -16,6 +16,8 @@ from rsbot_beam.models.registry import load_model_definition
 from rsbot_beam.models.serving import serving_model
 from rsbot_beam.models.training_parts import LabelledAccuracy, training_parts
 
+pytestmark = pytest.mark.slow
+
 Batch = dict[str, np.ndarray]
 INDEX = ClassIndex((3, 7, 200))
 COUNTS = {3: 100, 7: 90, 200: 80}

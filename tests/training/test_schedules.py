@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from rsbot_beam.training.checkpoints import Checkpoints
 from rsbot_beam.training.schedules import LOWER, PLATEAU_EPOCHS, HalveOnPlateau, halvings
 
+pytestmark = pytest.mark.slow
+
 
 def model(seed: int = 0) -> keras.Model:
     keras.utils.set_random_seed(seed)

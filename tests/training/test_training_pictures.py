@@ -22,6 +22,8 @@ from rsbot_beam.views.training_pictures import (
 )
 from tests.training.conftest import CLASSES, PLAIN, SERIES, SITES, field_patch, site_patch
 
+pytestmark = pytest.mark.slow
+
 
 def pixels(png: bytes) -> np.ndarray:
     return np.asarray(image.imread(io.BytesIO(png)))[..., :3]
