@@ -8,7 +8,7 @@ from typing import get_args
 from pipelines.command_line import CommandParser
 from pipelines.recipes import settings_of
 from rsbot_beam.models.classes import Weighting
-from rsbot_beam.training.config import EPOCHS, Schedule, TrainConfig
+from rsbot_beam.training.config import FEWEST_EPOCHS, MOST_EPOCHS, PATCHES_SEEN, Schedule, TrainConfig
 
 EXAMPLE = """
 
@@ -57,7 +57,8 @@ def parser() -> CommandParser:
 
 
 def _by_task() -> str:
-    return ", ".join(f"{task} {epochs}" for task, epochs in EPOCHS.items())
+    seen = ", ".join(f"{task} {patches:,}" for task, patches in PATCHES_SEEN.items())
+    return f"as many as look at so many patches: {seen}; {FEWEST_EPOCHS} to {MOST_EPOCHS}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

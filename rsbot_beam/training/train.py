@@ -61,7 +61,7 @@ def run_training(config: TrainConfig) -> TrainResult:
     """
     content = require_dataset_file(config.dataset)
     definition = load_model_definition(config.model, config.settings)
-    config = config.for_task(definition.task)
+    config = config.for_dataset(definition.task, content["splits"]["train"]["examples"])
     asked = manifest(config, definition, content)
     check_claim(config.output, asked)
     finished = _finished(config.output)

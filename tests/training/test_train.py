@@ -16,7 +16,6 @@ import pytest
 from rsbot_beam import storage
 from rsbot_beam.errors import DatasetError, InputError, RsbotError
 from rsbot_beam.training.claim import claim
-from rsbot_beam.training.config import EPOCHS
 from tests.training.conftest import SMALL, config, train
 
 pytestmark = pytest.mark.slow
@@ -322,10 +321,16 @@ def test_wrong_settings(changes: dict[str, Any], message: str) -> None:
         config("ds", "model", **changes)
 
 
-def test_epochs_follow_from_the_task_unless_they_are_given() -> None:
-    assert config("ds", "model", epochs=0).for_task("detection").epochs == EPOCHS["detection"]
-    assert config("ds", "model", epochs=0).for_task("segmentation").epochs == EPOCHS["segmentation"]
-    assert config("ds", "model", epochs=3).for_task("detection").epochs == 3
+@pytest.mark.parametrize(
+    ("task", "patches", "epochs"),
+    [
+        ("segmentation", 300, 10), ("segmentation", 10, 40), ("segmentation", 100_000, 8), ("segmentation", 0, 40),
+        ("detection", 200, 40), ("detection", 500, 16),
+    ],
+)  # fmt: skip
+def test_epochs_follow_from_task_and_patches_unless_they_are_given(task: str, patches: int, epochs: int) -> None:
+    assert config("ds", "model", epochs=0).for_dataset(task, patches).epochs == epochs
+    assert config("ds", "model", epochs=3).for_dataset(task, patches).epochs == 3
 
 
 def test_an_output_is_needed() -> None:
