@@ -98,6 +98,6 @@ def _picture(part: Found) -> str:
     for name in _PICTURES[part.kind]:
         try:
             return data_uri(reencoded(storage.read_bytes(storage.join(part.path, name)), _SIDE), "webp")
-        except FileNotFoundError:
+        except OSError:  # there is none, or it is damaged: neither is a reason to show nothing of the folder
             continue
     return ""

@@ -62,12 +62,20 @@ def read_evaluation(folder: str, colours: Mapping[str, str]) -> dict[str, Any]:
         "unit": metrics["unit"],
         "who": list(scores),
         "pictures": [
-            {"uri": data_uri(reencoded(storage.read_bytes(storage.join(folder, name))), "webp"), "text": text}
+            {"uri": _picture(storage.join(folder, name)), "text": text}
             for name, text in _PICTURES
             if storage.exists(storage.join(folder, name))
         ],
         **tables,
     }
+
+
+def _picture(file: str) -> str:
+    content = storage.read_bytes(file)
+    try:
+        return data_uri(reencoded(content), "webp")
+    except OSError as error:  # of Pillow, whose words do not name the file
+        raise InputError(f"{file} is damaged: remove it, or start the same `rsbot evaluate` again") from error
 
 
 def read_metrics(folder: str) -> dict[str, Any]:

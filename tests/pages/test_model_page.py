@@ -117,6 +117,14 @@ def test_a_damaged_evaluation_is_named(tmp_path: Path, content: str) -> None:
         read_evaluation(str(folder), {})
 
 
+def test_a_damaged_picture_of_an_evaluation_is_named(tmp_path: Path) -> None:
+    model = write_model(tmp_path)
+    write_evaluation(model, "made-test", segmentation_scores())
+    (model / "evaluation" / "made-test" / "examples.png").write_bytes(b"junk")
+    with pytest.raises(InputError, match=r"made-test/examples.png is damaged: remove it"):
+        page(str(model), PageOptions())
+
+
 def test_training_is_told_by_epoch(tmp_path: Path) -> None:
     model = write_model(tmp_path)
     charts = dict(training_charts(read_history(str(model))))
