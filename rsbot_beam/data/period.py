@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rsbot_beam.errors import InputError
@@ -78,3 +79,9 @@ class Period:
 
 def _next_month(day: datetime.date) -> datetime.date:
     return datetime.date(day.year + day.month // 12, day.month % 12 + 1, 1)
+
+
+def period_text(period: Mapping[str, str]) -> str:
+    """The first and the last day of a period; its `end` is the day after."""
+    last = datetime.date.fromisoformat(period["end"]) - datetime.timedelta(days=1)
+    return f"{period['start']} to {last}"

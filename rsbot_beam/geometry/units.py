@@ -22,3 +22,11 @@ def metres_per_unit(crs: str) -> float:
 def resolution_in_metres(crs: str, resolution: float) -> float:
     """Pixel size in metres: north to south for a geographic CRS, on the projection's plane otherwise."""
     return resolution * metres_per_unit(crs)
+
+
+def unit_of(crs: str) -> str:
+    """In what a CRS counts, as it stands behind a number; `utm` is a grid of many."""
+    if crs == "utm":
+        return "m"
+    unit = CRS.from_user_input(crs).axis_info[0].unit_name
+    return {"metre": "m", "degree": "°"}.get(unit, unit)

@@ -10,16 +10,17 @@ from rsbot_beam import storage
 from rsbot_beam.data.bands import Layout
 from rsbot_beam.data.dataset_file import require_dataset_file
 from rsbot_beam.data.manifest import layout_from_dict
+from rsbot_beam.data.period import period_text
 from rsbot_beam.data.raw_store import RawStore
 from rsbot_beam.data.splits import SPLITS
-from rsbot_beam.geometry.crs import crs_object
+from rsbot_beam.geometry.units import unit_of
 from rsbot_beam.pages.dataset_classes import class_rows, dead_letter_rows
 from rsbot_beam.pages.dataset_histograms import Values, histograms, legend_of, transformed_values
 from rsbot_beam.pages.dataset_map import map_of_tiles
 from rsbot_beam.pages.dataset_sample import read_sample
 from rsbot_beam.pages.dataset_sheet import sheet_cells
 from rsbot_beam.pages.dataset_tiles import read_tiles, split_of_dataset
-from rsbot_beam.pages.page import PageOptions, css_colour, period_text, render
+from rsbot_beam.pages.page import PageOptions, css_colour, render
 
 
 def page(path: str, options: PageOptions) -> str:
@@ -91,14 +92,6 @@ def facts(content: dict[str, Any]) -> list[tuple[str, str]]:
     if content.get("sampling"):
         found.append(("Sampling", _sampling(content)))
     return found
-
-
-def unit_of(crs: str) -> str:
-    """In what a CRS counts, as it stands behind a number; `utm` is a grid of many."""
-    if crs == "utm":
-        return "m"
-    unit = crs_object(crs).axis_info[0].unit_name
-    return {"metre": "m", "degree": "°"}.get(unit, unit)
 
 
 def _sampling(content: dict[str, Any]) -> str:

@@ -9,9 +9,10 @@ from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import require_dataset_file
 from rsbot_beam.data.map_file import require_map_file
 from rsbot_beam.data.model_file import require_model_file
+from rsbot_beam.data.period import period_text
 from rsbot_beam.errors import RsbotError
 from rsbot_beam.pages.kinds import DATASET, MAP, MODEL, Found, found_in
-from rsbot_beam.pages.page import PageOptions, data_uri, number, period_text, render, score
+from rsbot_beam.pages.page import PageOptions, data_uri, number, render, score
 from rsbot_beam.views.encoding import reencoded
 
 # Cards with a picture: each is some 20 kB.

@@ -8,13 +8,14 @@ from typing import Any
 
 from rsbot_beam import storage
 from rsbot_beam.data.composite import NAME as COMPOSITE
+from rsbot_beam.data.period import period_text
+from rsbot_beam.geometry.units import unit_of
 from rsbot_beam.maps.detection_files import WORLD
-from rsbot_beam.pages.dataset_page import unit_of
 from rsbot_beam.pages.lonlat import view_of
 from rsbot_beam.pages.map_content import MapContent, class_rows
 from rsbot_beam.pages.map_overlays import MOST_PICTURES, embedded_objects, object_pictures, overlays
 from rsbot_beam.pages.outlines import outlines_near
-from rsbot_beam.pages.page import PageOptions, period_text, render
+from rsbot_beam.pages.page import PageOptions, render
 
 LIVE_OBJECTS = 2_000
 """Objects that a window of the served map shows one by one; of more, how many there are where."""

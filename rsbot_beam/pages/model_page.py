@@ -5,20 +5,24 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rsbot_beam import storage
 from rsbot_beam.data.model_file import require_model_file
+from rsbot_beam.data.period import period_text
 from rsbot_beam.errors import InputError
+from rsbot_beam.geometry.units import unit_of
 from rsbot_beam.pages.charts import Chart, Line, line_chart
-from rsbot_beam.pages.dataset_page import unit_of
 from rsbot_beam.pages.model_evaluations import find_evaluations, read_evaluation
-from rsbot_beam.pages.page import PageOptions, number, period_text, render
+from rsbot_beam.pages.page import PageOptions, number, render
 
 HISTORY = "history.json"
 _VALIDATION = "val_"
+# How far above nine tenths of its values a curve is drawn where some are twice as far.
+_ASTRAY = 1.5
 
 
 def page(path: str, options: PageOptions) -> str:
@@ -106,10 +110,23 @@ def training_charts(history: Mapping[str, Sequence[float]]) -> list[tuple[str, C
     found = []
     for name in sorted(names, key=lambda name: (name != "loss", name)):
         lines = [
-            Line(split, np.array(history[key]), f"line-{split}", x=np.arange(1, len(history[key]) + 1))
+            Line(split, np.array(history[key], float), f"line-{split}", x=np.arange(1, len(history[key]) + 1))
             for split, key in (("train", name), ("validation", _VALIDATION + name))
             if history.get(key)
         ]
         if lines:
-            found.append((name, line_chart(f"{name} by epoch", lines, unit="epoch")))
+            top = _top(lines)
+            cut = [replace(line, y=np.minimum(line.y, top)) for line in lines]
+            more = "" if all(np.nanmax(line.y, initial=top) <= top for line in lines) else f", cut off at {top:.3g}"
+            found.append((name, line_chart(f"{name} by epoch{more}", cut, unit="epoch")))
     return found
+
+
+def _top(lines: Sequence[Line]) -> float:
+    """Up to where curves are drawn: an epoch that went astray would flatten all others."""
+    values = np.concatenate([line.y for line in lines])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return np.inf
+    most, usual = float(values.max()), float(np.quantile(values, 0.9))
+    return _ASTRAY * usual if most > 2 * _ASTRAY * usual > 0 else most

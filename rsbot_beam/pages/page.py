@@ -7,7 +7,6 @@ element. A Content-Security-Policy names the scripts of the page by their hashes
 from __future__ import annotations
 
 import base64
-import datetime
 import functools
 import hashlib
 import json
@@ -20,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rsbot_beam import __version__
+from rsbot_beam.data.period import period_text
 from rsbot_beam.errors import InputError
 from rsbot_beam.pages.extras import extra
 from rsbot_beam.views.amounts import share_text
@@ -215,9 +215,3 @@ def share(value: float | None) -> str:
 def score(value: float | None) -> str:
     """A score between 0 and 1 with three digits; a dash where there is none."""
     return "–" if value is None else f"{value:.3f}"
-
-
-def period_text(period: Mapping[str, str]) -> str:
-    """The first and the last day of a period; its `end` is the day after."""
-    last = datetime.date.fromisoformat(period["end"]) - datetime.timedelta(days=1)
-    return f"{period['start']} to {last}"

@@ -17,7 +17,7 @@ from rsbot_beam.data.dataset_file import DATASET_FILE, read_dataset_file, write_
 from rsbot_beam.data.manifest import claim
 from rsbot_beam.data.raw_store import raw_fingerprint
 from rsbot_beam.errors import InputError
-from rsbot_beam.geometry.units import resolution_in_metres
+from rsbot_beam.geometry.units import resolution_in_metres, unit_of
 from rsbot_beam.pages.shown import Shown
 from rsbot_beam.runs.config import ExportConfig
 from rsbot_beam.runs.dead_letters import check_dead_letters
@@ -143,7 +143,7 @@ def intention(plan: ExportPlan) -> str:
     grid = plan.grid
     return (
         f"recipe {plan.recipe.name}, {plan.period}, tiles of {grid.patch_size} x {grid.patch_size} pixels of "
-        f"{grid.resolution:g} in {grid.crs}"
+        f"{grid.resolution:g} {unit_of(grid.crs)} in {grid.crs}"
     )
 
 

@@ -15,6 +15,7 @@ from rsbot_beam.data.map_file import RUN_FILE, read_map_file
 from rsbot_beam.data.model_file import unlearned_classes
 from rsbot_beam.data.receipts import MapTally, ReceiptStore
 from rsbot_beam.errors import InputError
+from rsbot_beam.geometry.units import unit_of
 from rsbot_beam.pages.shown import Shown
 from rsbot_beam.runs.dead_letters import check_dead_letters
 from rsbot_beam.runs.map_config import PredictConfig
@@ -129,9 +130,9 @@ def intention(plan: MapPlan) -> str:
     """What is to be made, in a line."""
     grid, seams = plan.grid, plan.map.seams
     return (
-        f"{plan.model['model']['name']} of {plan.config.model}, recipe {plan.recipe.name}, {plan.period}, tiles of "
-        f"{seams.size} x {seams.size} pixels of {grid.resolution:g} in {grid.crs}, overlap {seams.overlap}, in blocks of "
-        f"{plan.side} x {plan.side} tiles"
+        f"{plan.model['model']['name']} of {plan.config.model}, recipe {plan.recipe.name}, {plan.period}, "
+        f"tiles of {seams.size} x {seams.size} pixels of {grid.resolution:g} {unit_of(grid.crs)} in {grid.crs}, "
+        f"overlap {seams.overlap}, in blocks of {plan.side} x {plan.side} tiles"
     )
 
 

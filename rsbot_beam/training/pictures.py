@@ -12,6 +12,7 @@ import numpy as np
 
 from rsbot_beam import storage
 from rsbot_beam.data.patch import Patch
+from rsbot_beam.data.period import period_text
 from rsbot_beam.training.detection import DetectionScores
 from rsbot_beam.training.gallery import Gallery
 from rsbot_beam.training.segmentation import MODEL, SegmentationScores
@@ -71,7 +72,7 @@ def _title(metrics: Mapping[str, Any]) -> str:
     dataset = metrics["dataset"]
     return (
         f"{metrics['model']['name']} on {dataset['path'].rpartition('/')[2]} "
-        f"({patches_text(dataset['split'], dataset['patches'])}, {dataset['period']['start']} to {dataset['period']['end']})"
+        f"({patches_text(dataset['split'], dataset['patches'])}, {period_text(dataset['period'])})"
     )
 
 

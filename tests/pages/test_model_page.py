@@ -152,6 +152,21 @@ def test_a_diverged_training_has_gaps(tmp_path: Path) -> None:
     assert chart.shapes[0].path.count("M") == 2
 
 
+def test_an_epoch_that_went_astray_does_not_flatten_the_others(tmp_path: Path) -> None:
+    model = write_model(tmp_path)
+    falling = np.linspace(3.0, 1.0, 20).tolist()
+    (model / "history.json").write_text(json.dumps({"loss": falling}))
+    ((_, whole),) = training_charts(read_history(str(model)))
+    falling[5] = 75.0
+    (model / "history.json").write_text(json.dumps({"loss": falling}))
+    ((_, cut),) = training_charts(read_history(str(model)))
+    assert (whole.title, cut.title) == (
+        "loss by epoch",
+        f"loss by epoch, cut off at {1.5 * np.quantile(falling, 0.9):.3g}",
+    )
+    assert max(float(tick.text) for tick in cut.up) < 5
+
+
 def test_a_model_in_a_few_words_and_in_a_notebook(tmp_path: Path) -> None:
     model = write_model(tmp_path)
     assert model_lines(str(model)) == [
