@@ -13,8 +13,8 @@ Schedule = Literal["cosine", "plateau", "constant"]
 # Patches that a training looks at, by the model's task: with these, 300 to 500 of 128 x 128 pixels train in under six minutes
 # on two cores, time series of 7 steps of 8 bands with U-TAE, the slowest of the built-in models; single composites with
 # CenterNet, which takes long to be sure. The fewer there are, the more often each is seen.
-PATCHES_SEEN = {"segmentation": 3_000, "detection": 8_000}
-FEWEST_EPOCHS, MOST_EPOCHS = 8, 40
+PATCHES_SEEN = {"segmentation": 2_400, "detection": 8_000}
+FEWEST_EPOCHS, MOST_EPOCHS = 6, 40
 
 
 def default_epochs(task: str, patches: int) -> int:

@@ -324,7 +324,7 @@ def test_wrong_settings(changes: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("task", "patches", "epochs"),
     [
-        ("segmentation", 300, 10), ("segmentation", 10, 40), ("segmentation", 100_000, 8), ("segmentation", 0, 40),
+        ("segmentation", 300, 8), ("segmentation", 10, 40), ("segmentation", 100_000, 6), ("segmentation", 0, 40),
         ("detection", 200, 40), ("detection", 500, 16),
     ],
 )  # fmt: skip
