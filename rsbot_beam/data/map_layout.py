@@ -34,6 +34,8 @@ class MapLayout:
         polygons: Codes of the classes of a segmentation that become polygons.
         least_score: Objects below are not kept.
         composite: How the inputs become a picture, where "composite" is written.
+        zoned: Whether each pixel, and object, belongs to the zone that its centre lies in, and tiles of other zones have
+            none there: what makes of a `utm` grid's tiles, which overlap along the edges of zones, one map.
     """
 
     task: str
@@ -43,6 +45,7 @@ class MapLayout:
     polygons: tuple[int, ...] = ()
     least_score: float = 0.0
     composite: Composite | None = None
+    zoned: bool = False
 
     def __post_init__(self) -> None:
         known = MAP_BANDS if self.task == "segmentation" else (COMPOSITE,)
@@ -81,7 +84,7 @@ def map_bands(probabilities: np.ndarray, seen: np.ndarray, layout: MapLayout) ->
 
     Args:
         probabilities: float32 (height, width, classes).
-        seen: Pixels with a valid input, bool (height, width); others have no prediction.
+        seen: Pixels with a prediction, bool (height, width).
         layout: Which ones.
 
     Returns:

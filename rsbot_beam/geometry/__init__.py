@@ -13,7 +13,7 @@ from rsbot_beam.geometry.grid import Grid, resolve_grid
 from rsbot_beam.geometry.readers import read_region
 from rsbot_beam.geometry.region import Bbox, Region
 from rsbot_beam.geometry.tile import Bounds, TileBlock, TileKey
-from rsbot_beam.geometry.zone_edges import near_zone_edge
+from rsbot_beam.geometry.zone_edges import near_zone_edge, pixels_in_zone, places_in_zone
 
 __all__ = [
     "Bbox",
@@ -24,6 +24,8 @@ __all__ = [
     "TileBlock",
     "TileKey",
     "near_zone_edge",
+    "pixels_in_zone",
+    "places_in_zone",
     "plan_blocks",
     "read_region",
     "resolve_grid",

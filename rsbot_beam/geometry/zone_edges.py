@@ -1,4 +1,7 @@
-"""Which tiles of a `utm` grid lie where zones meet, so that tiles of two CRSs may see the same ground."""
+"""Where the zones of a `utm` grid meet: which tiles of two CRSs may see the same ground, and which zone owns it.
+
+Tiles are squares in the plane of their zone, whose edges are none there: whole tiles of two zones overlap along a border.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 
 from rsbot_beam.geometry.crs import LONLAT, transformer
 from rsbot_beam.geometry.tile import Bounds, TileKey
-from rsbot_beam.geometry.zones import ZONE_WIDTH, Zone, zone_of
+from rsbot_beam.geometry.zones import ZONE_WIDTH, Zone, holds, zone_of
 
 _SCALE = 0.9996
 """Scale on the central meridian of every UTM zone (NGA.SIG.0012)."""
@@ -44,13 +47,52 @@ def near_zone_edge(key: TileKey) -> bool:
     return not _far_inside(zone, grown) and not _inside(zone, grown)
 
 
+def pixels_in_zone(key: TileKey) -> np.ndarray:
+    """Tells which pixels of a tile have their centre in the zone that the tile's CRS names.
+
+    Of all zones' tiles together each place then has one pixel: gaps and overlaps are narrower than a pixel. Tiles away
+    from the zone's edge, which are nearly all, are not looked at pixel by pixel.
+
+    Args:
+        key: A tile.
+
+    Returns:
+        bool (size, size), perhaps read-only; all True for a CRS that is neither UTM nor UPS.
+    """
+    if not near_zone_edge(key):
+        return np.broadcast_to(np.True_, key.shape)
+    left, _, _, top = key.bounds
+    centres = (np.arange(key.size) + 0.5) * key.resolution
+    xs, ys = np.meshgrid(left + centres, top - centres)
+    return places_in_zone(key.crs, xs, ys)
+
+
+def places_in_zone(crs: str, xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+    """Tells which places lie in the zone that their CRS names, by the rule of `zones`.
+
+    Args:
+        crs: "EPSG:n".
+        xs: In units of the CRS.
+        ys: Of the same shape.
+
+    Returns:
+        bool, of the same shape; all True for a CRS that is neither UTM nor UPS.
+    """
+    zone = zone_of(crs)
+    if zone is None:
+        return np.ones(np.shape(xs), bool)
+    lon, lat = transformer(crs, LONLAT).transform(xs, ys)
+    return holds(zone, np.asarray(lon), np.asarray(lat))
+
+
 def _far_inside(zone: Zone, grown: Bounds) -> bool:
     """Settles most tiles of UTM zones without projecting, by a width that a zone has at least at a given northing."""
     if zone.east - zone.west > ZONE_WIDTH:
         return False
     left, bottom, right, top = grown
     equator = _FALSE_NORTHING if zone.south < 0 else 0.0
-    if bottom <= equator <= top:
+    # On the other side of the equator as well, where only the number of the zone is right.
+    if (top >= equator) if zone.south < 0 else (bottom <= equator):
         return False
     lat = max(abs(bottom - equator), abs(top - equator)) / _SHORTEST_DEGREE
     if lat >= max(-zone.south, zone.north):

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+import numpy as np
+
 ZONE_WIDTH = 6.0
 """Degrees of longitude of one UTM zone."""
 
@@ -76,6 +78,24 @@ def zone_of(crs: str) -> Zone | None:
         return _NORTH_CAP if crs == UPS_NORTH else _SOUTH_CAP
     match = _UTM_CODE.fullmatch(crs)
     return utm_zone(int(match[2]), north=match[1] == "6") if match else None
+
+
+def holds(zone: Zone, lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """Tells which places a zone owns: those for which `zone_at` returns it.
+
+    Args:
+        zone: The zone.
+        lon: Degrees; any longitude is wrapped.
+        lat: Degrees, of the same shape.
+
+    Returns:
+        bool, of the same shape; False where a coordinate is not finite.
+    """
+    with np.errstate(invalid="ignore"):
+        wrapped = np.where((lon >= -180.0) & (lon < 180.0), lon, (lon + 180.0) % 360.0 - 180.0)
+    # The pole itself lies south of no other zone.
+    above = lat >= zone.south if zone.south == -90.0 else lat > zone.south
+    return np.asarray((zone.west <= wrapped) & (wrapped < zone.east) & above & (lat <= zone.north))
 
 
 def zones_within(west: float, south: float, east: float, north: float) -> list[Zone]:

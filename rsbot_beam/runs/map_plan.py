@@ -7,7 +7,7 @@ import hashlib
 import logging
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rsbot_beam import storage
@@ -121,6 +121,8 @@ class MapPlan:
                 "origin": list(self.grid.origin),
                 "rule": self.cover.rule,
                 "block_side": self.side,
+                # Only where it is so: maps of one CRS are the same as before it could be, and are continued.
+                **({"zoned": True} if self.map.zoned else {}),
             },
             "bands": list(self.map.bands),
             "polygons": list(self.map.polygons),
@@ -159,7 +161,8 @@ def plan_map(config: PredictConfig) -> MapPlan:
         )
     layout, source = build_source(recipe, region, period, labels=False)
     _check_layout(layout, model)
-    made = map_layout(config, model, seams)
+    # The rule "centre" leaves out tiles along a zone's edge, in trust that those of the next zone cover their ground.
+    made = replace(map_layout(config, model, seams), zoned=grid.is_utm and config.rule == "intersects")
     _check_tile(seams, source)
     side = _block_side(config, made, source)
     return MapPlan(config, model, fingerprint, recipe, region, period, cover, layout, source, made, side)

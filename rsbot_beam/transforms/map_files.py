@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from rsbot_beam import storage
 from rsbot_beam.data.detections import Detections, boxes_of, owned, write_detections
 from rsbot_beam.data.period import Period
 from rsbot_beam.data.receipts import Receipt, ReceiptStore
-from rsbot_beam.geometry import TileBlock, TileKey
+from rsbot_beam.geometry import TileBlock, TileKey, near_zone_edge, places_in_zone
 from rsbot_beam.geometry.areas import class_areas
 from rsbot_beam.geometry.units import metres_per_unit
 from rsbot_beam.maps.cog import write_cog
@@ -106,10 +107,10 @@ def _by_code(counts: Mapping[int, int]) -> dict[str, int]:
 
 
 def _detections(predicted: PredictedBlock, settings: MapSettings) -> Detections:
-    return Detections.concat([_of_tile(key, found, settings) for key, found in predicted.boxes])
+    return Detections.concat([detections_of_tile(key, found, settings) for key, found in predicted.boxes])
 
 
-def _of_tile(key: TileKey, found: Mapping[str, np.ndarray], settings: MapSettings) -> Detections:
+def detections_of_tile(key: TileKey, found: Mapping[str, np.ndarray], settings: MapSettings) -> Detections:
     """The objects that a tile answers for, and those just beyond its edge."""
     overlap = settings.map.seams.overlap
     patch = TileKey(key.crs, key.resolution, key.size + 2 * overlap, key.row - overlap, key.col - overlap, key.origin)
@@ -117,5 +118,17 @@ def _of_tile(key: TileKey, found: Mapping[str, np.ndarray], settings: MapSetting
     # A cut-off box can be empty by rounding at the patch's edge; its centre is far outside of the tile.
     boxes = found["boxes"][kept]
     placed = boxes_of(patch, boxes, found["scores"][kept], found["classes"][kept].astype(np.int32), str(key))
-    margin = min(MARGIN_PIXELS, overlap) * key.resolution * metres_per_unit(key.crs)
-    return owned(placed, TileBlock.of(key), margin)
+    margin = min(MARGIN_PIXELS, overlap) * key.resolution
+    ours = owned(placed, TileBlock.of(key), margin * metres_per_unit(key.crs))
+    return _of_zone(ours, key.crs, margin) if settings.map.zoned and near_zone_edge(key) else ours
+
+
+def _of_zone(found: Detections, crs: str, margin: float) -> Detections:
+    """The objects whose centre lies in the zone of a CRS, and, not as `core`, those within the margin beyond its edge.
+
+    A tile of the next zone may place the centre on this side, as with the edge of a tile.
+    """
+    x, y = found.centres.T
+    near = [places_in_zone(crs, x + dx, y + dy) for dx, dy in ((-margin, 0), (margin, 0), (0, -margin), (0, margin))]
+    ours = places_in_zone(crs, x, y)
+    return replace(found, core=found.core & ours).take(ours | np.any(near, axis=0))

@@ -13,7 +13,7 @@ from rsbot_beam.data.padded import PaddedBlock, windows
 from rsbot_beam.data.receipts import Receipt
 from rsbot_beam.data.shards import DeadLetter, Shard
 from rsbot_beam.data.stitching import Stitcher
-from rsbot_beam.geometry import TileBlock, TileKey
+from rsbot_beam.geometry import TileBlock, TileKey, pixels_in_zone
 from rsbot_beam.learning.serving_inputs import RawPixels, batch_size_for, values_of
 from rsbot_beam.transforms.map_blocks import FetchedBlock, MapSettings
 
@@ -70,7 +70,7 @@ def predict_block(fetched: FetchedBlock, predict: Predict, settings: MapSettings
     )
     if not common.predicted:
         return common
-    seen = _seen(fetched, block)
+    seen = _seen(fetched, block, settings)
     picture = _picture(fetched, block, seen, settings)
     if settings.map.task == "detection":
         boxes = [found for part, keys in _filled(fetched) for found in _boxes(part, keys, predict)]
@@ -121,12 +121,16 @@ def _picture(fetched: FetchedBlock, block: TileBlock, seen: np.ndarray, settings
     return {COMPOSITE: picture if seen.all() else np.where(seen, picture, np.uint8(0))}
 
 
-def _seen(fetched: FetchedBlock, block: TileBlock) -> np.ndarray:
-    """Pixels with a prediction: seen, and of a tile that was asked for; others only came along between those."""
+def _seen(fetched: FetchedBlock, block: TileBlock, settings: MapSettings) -> np.ndarray:
+    """Pixels with a prediction: seen, and of a tile that was asked for; others only came along between those.
+
+    What lies in another zone is left to the tiles there; here it was input, as margins are.
+    """
     seen = np.zeros(block.shape, bool)
     for part, keys in _filled(fetched):
         for key in keys:
-            seen[_place(TileBlock.of(key), block)] = part.seen_of(key)
+            ours = pixels_in_zone(key) if settings.map.zoned else True
+            seen[_place(TileBlock.of(key), block)] = part.seen_of(key) & ours
     return seen
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyproj import CRS
 
-from rsbot_beam.geometry.zones import ZONES, wrap_longitude, zone_at, zone_of, zones_within
+from rsbot_beam.geometry.zones import ZONES, holds, wrap_longitude, zone_at, zone_of, zones_within
 
 longitudes = st.one_of(st.floats(-180, 180), st.integers(-30, 30).map(lambda number: 6.0 * number))
 latitudes = st.one_of(st.floats(-90, 90), st.sampled_from([-90.0, -80.0, 0.0, 84.0, 90.0]))
@@ -22,6 +23,7 @@ def test_every_point_has_exactly_one_zone(lon, lat):
         if zone.west <= wrapped < zone.east and (zone.south < lat or zone.south == lat == -90) and lat <= zone.north
     ]
     assert owners == [zone_at(lon, lat)]
+    assert [zone for zone in ZONES if holds(zone, np.array([lon]), np.array([lat]))[0]] == owners
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,9 @@ def test_pixels_are_those_of_their_centres(
     rasters = read_rasters(tmp_path)
     assert {raster.crs for raster in rasters} == found
     compared = sum(check_block(tmp_path, number) for number in range(len(rasters)))
-    assert compared == 32 * 32 * read_run(tmp_path)["tiles"]["asked"]
+    pixels = 32 * 32 * read_run(tmp_path)["tiles"]["asked"]
+    # Where zones meet, pixels beyond the border are the other zone's.
+    assert 0.6 * pixels < compared < pixels if crs == "utm" else compared == pixels
     check_files(rasters)
     check_areas(tmp_path, rasters)
 

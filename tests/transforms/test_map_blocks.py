@@ -215,6 +215,18 @@ def test_a_block_of_empty_tiles_has_no_rasters() -> None:
     assert (found.parts, block.rasters, block.predicted, block.empty) == ((), {}, 0, 2)
 
 
+@pytest.mark.parametrize("zoned", [False, True])
+def test_pixels_of_another_zone_are_left_to_it_where_the_grid_is_one_of_zones(zoned: bool) -> None:
+    """Tiles beyond the western edge of zone 33 are predicted, and counted, but say nothing."""
+    made = MapLayout("segmentation", CLASSES, Seams.of(SIZE, 2, 2), SAID, zoned=zoned)
+    what = settings(map=made)
+    block = predict_block(fetched(FULL, what, Ground()), odd_rows, what)
+    assert (block.predicted, block.empty) == (16, 0)
+    assert (block.rasters["class"] == made.nodata).all() == zoned
+    for name in ("probability", "probabilities", "entropy"):
+        assert np.isnan(block.rasters[name]).all() == zoned
+
+
 def test_where_a_place_fails_only_the_tiles_that_need_it_are_lost() -> None:
     what, ground = settings(2), Ground(broken=(tile(0, 0),))
     block = predict_block(fetched(FULL, what, ground), odd_rows, what)
