@@ -16,7 +16,7 @@ run rsbot train --dataset "$out/crops" --model utae --epochs 12 --output "$out/c
 run rsbot export --recipe crops --region=-88.2,41.2,-88.12,41.24 --period 2024-04-01,2024-11-01 --split 100,0,0 \
     --output "$out/crops-elsewhere" --ee_url local
 run rsbot evaluate --model "$out/crops-model" --dataset "$out/crops-elsewhere" --split all
-run rsbot predict --model "$out/crops-model" --region=-88.2,41.2,-88.08,41.28 --year 2024 --bands class,probability \
+run rsbot predict --model "$out/crops-model" --region=-88.2,41.2,-88.08,41.28 --year 2024 --bands class,probability,composite \
     --output "$out/crops-map" --ee_url local
 
 run rsbot export --recipe wind --set labels=projects/rsbot/assets/world/wind_turbines --region=-94.5,41.2,-92.5,42.8 \
