@@ -60,7 +60,7 @@ def test_settings_are_those_of_the_flags() -> None:
         (["export", *EXPORT, "--sampletiles", "3"], "did you mean --sample_tiles?"),
         (["export", *EXPORT, "--sample_tiles=-3"], "sample_tiles=-3 must be 0 or more"),
         (["export", *EXPORT, "--tier", "gold"], "community"),
-        (["export", *EXPORT, "--latency", "0"], "latency=0.0 must be above 0"),
+        (["export", *EXPORT, "--latency", "0"], "latency=0.0 must be a number above 0"),
         (["export", *EXPORT, "--budget", "5", "--sample_tiles", "0"], "--eecu_per_request"),
         (["export", *EXPORT, "--map", "tiles.jpg"], "ends in .png (a picture) or .geojson"),
         (["export", *EXPORT, "--patch_size", "0"], "patch_size=0"),
