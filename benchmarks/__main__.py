@@ -14,7 +14,7 @@ from benchmarks.asset import write_asset
 from benchmarks.exports import FOLDER_VARIABLE
 from benchmarks.report import heading, note
 
-NAMES = ("tiles", "fetch", "cpu", "memory", "dataset", "training", "predict", "view", "geebeam")
+NAMES = ("tiles", "earth", "fetch", "cpu", "memory", "dataset", "training", "predict", "view", "geebeam")
 ROOT = Path(__file__).parents[1]
 # What TensorFlow's native code and Beam say at every start.
 CHATTER = re.compile(r"[IW]0000 00:|WARNING: All log messages before absl|To enable the following instructions|^$")

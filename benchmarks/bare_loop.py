@@ -20,7 +20,6 @@ from benchmarks.asset import BANDS, LABEL
 from rsbot_beam.earthengine.source import PixelSource
 from rsbot_beam.geometry import TileBlock, TileKey
 
-PATH = "/v1/projects/local/image:computePixels"
 HEADERS = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 
 
@@ -38,7 +37,8 @@ def fetch(pool: urllib3.HTTPConnectionPool, source: PixelSource, block: TileBloc
     Raises:
         RuntimeError: The endpoint refuses it.
     """
-    answer = pool.urlopen("POST", PATH, body(source, block), HEADERS)
+    path = "/" + source.method.format(project="local")
+    answer = pool.urlopen("POST", path, body(source, block), HEADERS)
     if answer.status != 200:
         raise RuntimeError(f"the endpoint answered {answer.status}: {answer.data[:300]!r}")
     return answer.data

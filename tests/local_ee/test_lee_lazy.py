@@ -116,6 +116,36 @@ def test_only_the_bands_wanted_are_computed_at_once(provider):
     assert provider.asked["band b"] == 0
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: image.unmask(0),
+        lambda image: image.where(image.gt(3), image.add(1)),
+        lambda image: ee.Image.constant([1, 2, 3]).rename(["a", "b", "c"]).blend(image),
+        lambda image: image.updateMask(image.gt(3)),
+        lambda image: image.paint(ee.FeatureCollection([ee.Feature(ee.Geometry.Point(10.5, 50.5))]), 3),
+        lambda image: image.focal_max(1),
+        lambda image: image.convolve(ee.Kernel.square(1)),
+        lambda image: image.neighborhoodToBands(ee.Kernel.square(1)),
+    ],
+    ids=["unmask", "where", "blend", "updateMask", "paint", "focal", "convolve", "neighbours"],
+)
+def test_all_bands_of_an_image_are_asked_for_together(provider, change):
+    pixels(change(span(10).median()))
+    assert provider.asked["pixels"] == 10
+    assert provider.asked["band b"] == 10
+
+
+def test_bands_with_the_same_pixels_are_resampled_together(provider):
+    pixels(span(10).map(lambda image: image.resample("bilinear")).median())
+    assert provider.asked["pixels"] == 10
+
+
+def test_a_quality_mosaic_reads_an_image_once(provider):
+    pixels(span(10).qualityMosaic("b"))
+    assert provider.asked["pixels"] == 10
+
+
 def test_shared_nodes_are_computed_once(provider):
     image = ee.Image("HUGE/5_10_50").select("a")
     assert pixels(image.add(image).multiply(image.add(image)))["a"][0, 0] == 100

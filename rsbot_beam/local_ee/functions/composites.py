@@ -47,17 +47,17 @@ def quality_mosaic(collection: Collection, quality_band: str) -> Image:
         images = [i for i in members(collection, context) if i.index_of(quality_band) is not None]
         if not images:
             return [context.masked(template().bands[index].type.dtype) for index in indices]
-        quality = [context.raster(image, image.names.index(quality_band)) for image in images]
+        names = [template().bands[index].name for index in indices]
+        every = gather(images, [quality_band, *names], context)
+        quality = [found[quality_band] for found in every]
         scores = np.stack([np.where(q.valid, q.values.astype(np.float64), -np.inf) for q in quality])
         best = scores.argmax(axis=0)[None]
-        names = [template().bands[index].name for index in indices]
-        return [_chosen(images, name, best, context) for name in names]
+        return [_chosen([found[name] for found in every], best) for name in names]
 
     return _collection_image(collection, template, compute, lambda band: band)
 
 
-def _chosen(images: Sequence[Image], name: str, best: Value, context: PixelContext) -> Raster:
-    rasters = [context.raster(image, image.names.index(name)) for image in images]
+def _chosen(rasters: Sequence[Raster], best: Value) -> Raster:
     values = np.take_along_axis(np.stack([r.values for r in rasters]), best, 0)[0]
     mask = np.take_along_axis(np.stack([r.mask for r in rasters]), best, 0)[0]
     return Raster(values, mask)

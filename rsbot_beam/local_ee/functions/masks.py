@@ -57,15 +57,20 @@ def unmask(input: Image, value: Image | None = None, same_footprint: bool = True
         ]
 
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
-        matched = pairs("unmask", input, fill)
-        return [_filled(input, fill, matched[index], context, same_footprint) for index in indices]
+        matched = [pairs("unmask", input, fill)[index] for index in indices]
+        rasters = context.rasters(input, [i for _, i, _ in matched])
+        return [
+            _filled(input, fill, pair, raster, context, same_footprint)
+            for pair, raster in zip(matched, rasters, strict=True)
+        ]
 
     return input.derive(bands, compute, footprint=lambda: input.footprint if same_footprint else _joined(input, fill))
 
 
-def _filled(image: Image, fill: Image, pair: tuple[str, int, int], context: PixelContext, bounded: bool) -> Raster:
+def _filled(
+    image: Image, fill: Image, pair: tuple[str, int, int], raster: Raster, context: PixelContext, bounded: bool
+) -> Raster:
     _, i, j = pair
-    raster = context.raster(image, i)
     if raster.mask is context.all_valid:
         dtype = union_type((image.bands[i].type, fill.bands[j].type)).dtype
         return Raster(raster.values.astype(dtype, copy=False), raster.mask)
@@ -105,10 +110,11 @@ def where(input: Image, test: Image, value: Image) -> Image:
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
         matched = _value_pairs(input, value)
         tests = range(len(test.bands)) if len(test.bands) > 1 else [0] * len(matched)
+        bases = context.rasters(input, indices)
+        chosens = context.rasters(value, [matched[index][2] for index in indices])
+        flags = context.rasters(test, [tests[index] for index in indices])
         found = []
-        for index in indices:
-            base, chosen = context.raster(input, index), context.raster(value, matched[index][2])
-            flag = context.raster(test, tests[index])
+        for index, base, chosen, flag in zip(indices, bases, chosens, flags, strict=True):
             replaced = (flag.values != 0) & flag.valid & chosen.valid
             dtype = union_type((input.bands[index].type, value.bands[matched[index][2]].type)).dtype
             values = np.where(replaced, chosen.values.astype(dtype), base.values.astype(dtype))
@@ -138,11 +144,11 @@ def blend(bottom: Image, top: Image) -> Image:
         ]
 
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
-        matched = pairs("blend", bottom, top)
+        matched = [pairs("blend", bottom, top)[index] for index in indices]
+        lows = context.rasters(bottom, [i for _, i, _ in matched])
+        highs = context.rasters(top, [j for _, _, j in matched])
         found = []
-        for index in indices:
-            _, i, j = matched[index]
-            low, high = context.raster(bottom, i), context.raster(top, j)
+        for (_, i, j), low, high in zip(matched, lows, highs, strict=True):
             dtype = union_type((bottom.bands[i].type, top.bands[j].type)).dtype
             values = np.where(high.valid, high.values.astype(dtype), low.values.astype(dtype))
             found.append(Raster(values, _either(high.mask, low.mask, context)))
@@ -199,9 +205,10 @@ def _with_mask(image: Image, mask: Image, update: bool) -> Image:
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
         matched = _mask_bands(image, mask)
         rasters = context.rasters(image, indices)
+        masks = context.rasters(mask, [matched[index] for index in indices])
         found = []
-        for index, raster in zip(indices, rasters, strict=True):
-            given = as_mask(context.raster(mask, matched[index]))
+        for raster, other in zip(rasters, masks, strict=True):
+            given = as_mask(other)
             found.append(Raster(raster.values, both_valid(raster.mask, given, context) if update else given))
         return found
 

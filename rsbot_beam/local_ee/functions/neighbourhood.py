@@ -41,11 +41,11 @@ def weights_for(kernel: Kernel, context: PixelContext) -> NDArray[np.float64]:
     return weights
 
 
-def surroundings(image: Image, index: int, context: PixelContext, reach: tuple[int, int]) -> Raster:
-    """A band on the grid and so many (rows, columns) of pixels around it."""
+def surroundings(image: Image, indices: Sequence[int], context: PixelContext, reach: tuple[int, int]) -> list[Raster]:
+    """Bands on the grid and so many (rows, columns) of pixels around it."""
     rows, columns = context.grid.shape
     padded = context.grid.window(-reach[0], -reach[1], (rows + 2 * reach[0], columns + 2 * reach[1]))
-    return context.at(padded).raster(image, index)
+    return context.at(padded).rasters(image, indices)
 
 
 def shifted(array: NDArray[Any], dy: int, dx: int, reach: tuple[int, int], shape: tuple[int, int]) -> NDArray[Any]:
@@ -74,17 +74,25 @@ def reduce_neighborhood(
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
         weights = weights_for(kernel, context)
         chosen = [places[index] for index in indices]
-        done = {i: _reduced(image, i, context, weights, reducer, skip_masked) for i in {i for i, _ in chosen}}
+        needed = list(dict.fromkeys(i for i, _ in chosen))
+        padded = surroundings(image, needed, context, _reach(weights))
+        done = {
+            i: _reduced(image.bands[i], raster, context, weights, reducer, skip_masked)
+            for i, raster in zip(needed, padded, strict=True)
+        }
         return [done[i][reducer.outputs.index(o)] for i, o in chosen]
 
     return image.derive(bands, compute)
 
 
+def _reach(weights: NDArray[np.float64]) -> tuple[int, int]:
+    return weights.shape[0] // 2, weights.shape[1] // 2
+
+
 def _reduced(
-    image: Image, index: int, context: PixelContext, weights: NDArray[np.float64], reducer: Reducer, skip_masked: bool
+    band: Band, padded: Raster, context: PixelContext, weights: NDArray[np.float64], reducer: Reducer, skip_masked: bool
 ) -> list[Raster]:
-    reach = (weights.shape[0] // 2, weights.shape[1] // 2)
-    padded = surroundings(image, index, context, reach)
+    reach = _reach(weights)
     height, width = context.grid.shape
     offsets = [(dy, dx) for dy, dx in np.argwhere(weights != 0) - np.array(reach)]
     step = max(1, MAX_STACK // max(1, len(offsets) * width))
@@ -103,7 +111,7 @@ def _reduced(
         values = np.concatenate([piece[number][0] for piece in pieces]).reshape(height, width)
         mask = np.concatenate([piece[number][1] for piece in pieces]).reshape(height, width)
         mask = both_valid(mask, centre, context) if skip_masked else mask
-        found.append(Raster(cast_values(values, output_type(output, image.bands[index].type)), mask))
+        found.append(Raster(cast_values(values, output_type(output, band.type)), mask))
     return found
 
 
@@ -113,7 +121,8 @@ def convolve(image: Image, kernel: Kernel) -> Image:
 
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
         weights = weights_for(kernel, context)
-        return [_convolved(image, index, context, weights) for index in indices]
+        padded = surroundings(image, indices, context, _reach(weights))
+        return [_convolved(image.bands[i], raster, context, weights) for i, raster in zip(indices, padded, strict=True)]
 
     return image.derive(lambda: [replace(band, type=_real(band)) for band in image.bands], compute)
 
@@ -122,16 +131,15 @@ def _real(band: Band) -> Value:
     return DOUBLE if band.type.precision == "double" else FLOAT
 
 
-def _convolved(image: Image, index: int, context: PixelContext, weights: NDArray[np.float64]) -> Raster:
-    reach = (weights.shape[0] // 2, weights.shape[1] // 2)
-    padded = surroundings(image, index, context, reach)
+def _convolved(band: Band, padded: Raster, context: PixelContext, weights: NDArray[np.float64]) -> Raster:
+    reach = _reach(weights)
     clean = np.where(padded.valid, padded.values, 0).astype(np.float64)
     total = np.zeros(context.grid.shape)
     # A convolution: the kernel is turned round.
     for dy, dx in np.argwhere(weights != 0) - np.array(reach):
         total += shifted(clean, -dy, -dx, reach, context.grid.shape) * weights[reach[0] + dy, reach[1] + dx]
     mask = shifted(padded.mask, 0, 0, reach, context.grid.shape)
-    return Raster(total.astype(_real(image.bands[index]).dtype), mask)
+    return Raster(total.astype(_real(band).dtype), mask)
 
 
 def _register_focal(names: Sequence[str], statistic: str) -> None:
@@ -160,7 +168,7 @@ for _name in ("max", "mean", "median", "min", "mode"):
 def neighborhood_to_bands(image: Image, kernel: Kernel) -> Image:
     """Each neighbour as a band `band_dx_dy`; kernels in pixels only."""
     weights = kernel.weights(1.0)
-    reach = (weights.shape[0] // 2, weights.shape[1] // 2)
+    reach = _reach(weights)
     offsets = [(int(dy), int(dx)) for dy, dx in np.argwhere(weights != 0) - np.array(reach)]
     places = [(index, dy, dx) for index in range(len(image.bands)) for dy, dx in offsets]
 
@@ -168,11 +176,11 @@ def neighborhood_to_bands(image: Image, kernel: Kernel) -> Image:
         return [replace(image.bands[i], name=f"{image.bands[i].name}_{dx}_{dy}") for i, dy, dx in places]
 
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
-        found = []
-        for i, dy, dx in (places[index] for index in indices):
-            padded = surroundings(image, i, context, reach)
-            shape = context.grid.shape
-            found.append(Raster(*(shifted(part, dy, dx, reach, shape) for part in padded)))
-        return found
+        chosen, shape = [places[index] for index in indices], context.grid.shape
+        padded = surroundings(image, [i for i, _, _ in chosen], context, reach)
+        return [
+            Raster(*(shifted(part, dy, dx, reach, shape) for part in raster))
+            for raster, (_, dy, dx) in zip(padded, chosen, strict=True)
+        ]
 
     return image.derive(bands, compute)

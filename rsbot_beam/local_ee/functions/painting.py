@@ -61,7 +61,8 @@ def paint(image: Image, feature_collection: Collection, color: Value = 0, width:
         known = [(shape, value) for shape, value in drawn if value is not None]
         values = burn(known, context.grid, np.float64)
         painted = burn([(shape, 1) for shape, _ in known], context.grid, np.uint8).astype(bool)
-        return [_over(context.raster(image, index), values, painted, image.bands[index]) for index in indices]
+        rasters = context.rasters(image, indices)
+        return [_over(r, values, painted, image.bands[index]) for r, index in zip(rasters, indices, strict=True)]
 
     return image.derive(lambda: image.bands, compute, footprint=lambda: None)
 

@@ -82,7 +82,10 @@ def resample(image: Image, mode: str = "bilinear") -> Image:
         return [band if not _has_pixels(band) else replace(band, type=_interpolated(band.type)) for band in image.bands]
 
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
-        return [_resampled(image, index, context, mode) for index in indices]
+        found: dict[int, Raster] = {}
+        for projection, group in _by_projection(image, indices).items():
+            found |= zip(group, _resampled(image, group, context, projection, mode), strict=True)
+        return [found[index] for index in indices]
 
     return image.derive(bands, compute)
 
@@ -95,12 +98,23 @@ def _interpolated(pixel_type: PixelType) -> PixelType:
     return FLOAT if pixel_type.is_integer else pixel_type
 
 
-def _resampled(image: Image, index: int, context: PixelContext, mode: str) -> Raster:
-    band = image.bands[index]
-    if not _has_pixels(band):
-        return context.raster(image, index)
-    found = through_projection(image, [index], context, band.projection, mode)[0]
-    return Raster(found.values.astype(_interpolated(band.type).dtype), found.mask)
+def _by_projection(image: Image, indices: Sequence[int]) -> dict[Projection | None, list[int]]:
+    """Bands by their pixels, those of composites under None: what has the same pixels is computed at once."""
+    groups: dict[Projection | None, list[int]] = {}
+    for index in dict.fromkeys(indices):
+        band = image.bands[index]
+        groups.setdefault(band.projection if _has_pixels(band) else None, []).append(index)
+    return groups
+
+
+def _resampled(
+    image: Image, indices: Sequence[int], context: PixelContext, projection: Projection | None, mode: str
+) -> list[Raster]:
+    if projection is None:
+        return context.rasters(image, indices)
+    types = [_interpolated(image.bands[index].type) for index in indices]
+    rasters = through_projection(image, indices, context, projection, mode)
+    return [Raster(r.values.astype(kind.dtype), r.mask) for r, kind in zip(rasters, types, strict=True)]
 
 
 @function("Image.reduceResolution")

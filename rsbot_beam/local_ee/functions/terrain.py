@@ -22,7 +22,7 @@ REACH = (1, 1)
 
 def gradients(image: Image, context: PixelContext) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.bool_]]:
     """(metres per metre to the east, to the north, valid) of the first band."""
-    padded = surroundings(image, 0, context, REACH)
+    padded = surroundings(image, [0], context, REACH)[0]
     shape = context.grid.shape
     height = padded.values.astype(np.float64)
     east = shifted(height, 0, 1, REACH, shape) - shifted(height, 0, -1, REACH, shape)
