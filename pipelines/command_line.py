@@ -57,7 +57,7 @@ class CommandParser(argparse.ArgumentParser):
             Our flags, and those for Beam.
 
         Raises:
-            InputError: A flag is unknown to us and to Beam; names the nearest.
+            InputError: A flag is unknown to us and to Beam, and the nearest is named; or Beam refuses its value.
         """
         arguments = [underscored(argument) for argument in argv]
         ours = list(self._option_string_actions)
@@ -73,6 +73,10 @@ class CommandParser(argparse.ArgumentParser):
             )
         if getattr(flags, "gcp_region", None):
             others.append(f"--region={flags.gcp_region}")
+        if others:
+            from rsbot_beam.runs.beam_options import check_flags
+
+            check_flags(others)
         return flags, others
 
 

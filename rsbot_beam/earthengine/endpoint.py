@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,9 @@ FLAGS = {
     "ee_total_time": "total_time",
     "workload_tag": "workload_tag",
 }
+
+# What Earth Engine takes as a tag (`ee._state.WorkloadTag.validate`, earthengine-api 1.7).
+_TAG = re.compile(r"[a-z0-9]([-_a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,12 @@ class Endpoint:
         if self.project is None and loopback:
             object.__setattr__(self, "project", "local")
         self._check_numbers()
+
+        if self.workload_tag is not None and not _TAG.fullmatch(self.workload_tag):
+            raise InputError(
+                f"workload_tag={self.workload_tag!r} is none that Earth Engine takes: 1 to 63 of a-z, 0-9, - and _, with a "
+                "letter or digit at both ends"
+            )
 
     def _check_numbers(self) -> None:
         if self.max_requests < 1:

@@ -91,7 +91,11 @@ def _from_bbox(text: str) -> Region:
         east += 360
     if east < west:
         raise RegionError(f"bbox {text!r} has west > east beyond 180 degrees: the order is `west,south,east,north`")
-    return Region.from_geometry(box(west, south, east, north), LONLAT, text.strip())
+    outline = box(west, south, east, north)
+    if east - west > 180:
+        # An edge that long would be taken to go the short way, over the antimeridian; a bbox says which way it goes.
+        outline = shapely.segmentize(outline, 90.0)
+    return Region.from_geometry(outline, LONLAT, text.strip())
 
 
 def _from_wkt(wkt: str, srid: str | None, text: str) -> Region:

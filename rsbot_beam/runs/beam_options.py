@@ -14,6 +14,7 @@ from apache_beam.options.pipeline_options import (
     SetupOptions,
     StandardOptions,
 )
+from apache_beam.runners.runner import create_runner
 
 from rsbot_beam.errors import InputError
 from rsbot_beam.runs.dataflow import is_dataflow, max_processes, set_defaults
@@ -70,6 +71,19 @@ def _parse(flags: Sequence[str]) -> PipelineOptions:
         lines = said.getvalue().strip().splitlines() or ["it does not say why"]
         raise InputError(f"Beam refuses its flags: {lines[-1].rpartition('error: ')[2]}") from error
     return options
+
+
+def check_flags(flags: Sequence[str]) -> None:
+    """Look at Beam's flags before anything is asked or written: their values, and whether there is such a runner.
+
+    Raises:
+        InputError: Beam would refuse them.
+    """
+    runner = read_options(flags).view_as(StandardOptions).runner
+    try:
+        create_runner(runner)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise InputError(f"--runner {runner} is none that Beam has: {error}") from error
 
 
 def is_local(options: PipelineOptions) -> bool:

@@ -57,6 +57,17 @@ def test_no_number_is_no_rate() -> None:
         Endpoint(max_qps=float("nan"))
 
 
+@pytest.mark.parametrize("tag", ["", "A", "a b", "-a", "a_", "a" * 64, "ü"])
+def test_a_tag_that_earth_engine_does_not_take(tag: str) -> None:
+    with pytest.raises(InputError, match=r"workload_tag=.*1 to 63 of a-z"):
+        Endpoint(workload_tag=tag)
+
+
+@pytest.mark.parametrize("tag", ["a", "7", "team-a_2023", "a" * 63])
+def test_a_tag_that_earth_engine_takes(tag: str) -> None:
+    assert Endpoint(workload_tag=tag).workload_tag == tag
+
+
 def test_environment_gives_what_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RSBOT_EE_URL", "https://ee.example.com")
     monkeypatch.setenv("RSBOT_EE_PROJECT", "from-env")

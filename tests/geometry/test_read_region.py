@@ -45,6 +45,25 @@ def test_bbox_beyond_180():
     assert read_region("177,-20,182,-15") == read_region("177,-20,-178,-15")
 
 
+@pytest.mark.parametrize(
+    ("text", "boxes"),
+    [
+        ("-100,0,100,10", ((-100, 0, 100, 10),)),
+        ("-180,0,179,10", ((-180, 0, 179, 10),)),
+        ("0,0,200,10", ((0, 0, 180, 10), (-180, 0, -160, 10))),
+        ("10,0,-10,10", ((10, 0, 180, 10), (-180, 0, -10, 10))),
+        ("0,-90,360,90", ((-180, -90, 180, 90),)),
+        ("-90,0,270,10", ((-180, 0, 180, 10),)),
+        ("0,80,360,90", ((-180, 80, 180, 90),)),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_bbox_of_more_than_half_the_globe_is_not_its_complement(text, boxes):
+    region = read_region(text)
+    assert region.bboxes == boxes
+    assert region.geometry.area == pytest.approx(sum((e - w) * (n - s) for w, s, e, n in boxes))
+
+
 def test_bbox_ending_at_the_antimeridian():
     assert read_region("170,-20,180,-15").bboxes == ((170, -20, 180, -15),)
     assert read_region("170,-20,-180,-15").bboxes == ((170, -20, 180, -15),)

@@ -70,6 +70,16 @@ def test_an_unknown_flag_like_no_other() -> None:
         export.parser().parse([*GIVEN, "--qqqqqqqq"])
 
 
+def test_a_runner_that_beam_does_not_have() -> None:
+    with pytest.raises(InputError, match=r"--runner Foo is none that Beam has: .*FlinkRunner"):
+        export.parser().parse([*GIVEN, "--runner", "Foo"])
+
+
+def test_a_value_that_beam_does_not_take() -> None:
+    with pytest.raises(InputError, match=r"Beam refuses its flags: .*direct_num_workers.*many"):
+        export.parser().parse([*GIVEN, "--direct_num_workers", "many"])
+
+
 def test_flags_are_not_abbreviated() -> None:
     with pytest.raises(InputError, match="unknown flag --patch"):
         export.parser().parse([*GIVEN, "--patch", "8"])
