@@ -14,10 +14,11 @@ from rsbot_beam.errors import DatasetError
 DATASET_FILE = "dataset.json"
 VERSION = 1
 # What those who read it count on.
-PARTS = (
-    *("recipe", "region", "period", "grid", "layout", "bands", "classes", "preprocessing", "features", "split"),
-    *("splits", "raw"),
-)
+PARTS = {
+    **dict.fromkeys(("recipe", "region", "period", "grid", "layout"), dict),
+    **dict.fromkeys(("bands", "classes"), list),
+    **dict.fromkeys(("preprocessing", "features", "split", "splits", "raw"), dict),
+}
 _REMEDY = "remove it and start the export again"
 
 

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rsbot_beam import storage
 from rsbot_beam.errors import InputError
 
+_JSON = {dict: "object", list: "list", str: "text", int: "number"}
+
 
 def read_description(
-    path: str, version: int, parts: Sequence[str], remedy: str, error: type[InputError] = InputError
+    path: str, version: int, parts: Mapping[str, type], remedy: str, error: type[InputError] = InputError
 ) -> dict[str, Any] | None:
     """Content of a description, or None where there is no such file.
 
     Args:
         path: The file, local or `gs://`.
         version: The version that this package reads.
-        parts: Names of what it must hold.
+        parts: Names of what it must hold, and the JSON types of these.
         remedy: What to do about a damaged one.
         error: What is raised.
 
     Raises:
-        InputError: It is damaged, of another version, or lacks parts; of the type `error`.
+        InputError: It is damaged, of another version, or lacks parts or has them of another type; of the type `error`.
     """
     try:
         content = json.loads(storage.read_text(path))
@@ -38,4 +40,7 @@ def read_description(
     missing = [name for name in parts if name not in content]
     if missing:
         raise error(f"{path} is damaged (it lacks {', '.join(missing)}): {remedy}")
+    wrong = [f"{name} is no {_JSON[kind]}" for name, kind in parts.items() if not isinstance(content[name], kind)]
+    if wrong:
+        raise error(f"{path} is damaged ({', '.join(wrong)}): {remedy}")
     return content

@@ -17,7 +17,12 @@ SAVED_MODEL = "saved_model"
 KERAS_MODEL = "model.keras"
 VERSION = 1
 # What those who read it count on.
-PARTS = ("task", "model", "recipe", "layout", "classes", "grid", "period", "receptive_field", "overlap")
+PARTS = {
+    "task": str,
+    "classes": list,
+    "overlap": int,
+    **dict.fromkeys(("model", "recipe", "layout", "grid", "period", "receptive_field"), dict),
+}
 
 
 def read_model_file(root: str) -> dict[str, Any] | None:

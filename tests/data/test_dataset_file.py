@@ -11,7 +11,10 @@ from rsbot_beam.data.dataset_file import PARTS, read_dataset_file, require_datas
 from rsbot_beam.data.splits import SPLITS
 from rsbot_beam.errors import DatasetError
 
-WHOLE = {**{part: {} for part in PARTS}, "splits": {split: {"examples": 3, "nbytes": 9} for split in SPLITS}}
+WHOLE = {
+    **{part: kind() for part, kind in PARTS.items()},
+    "splits": {split: {"examples": 3, "nbytes": 9} for split in SPLITS},
+}
 
 
 def test_write_and_read(any_folder: str) -> None:
@@ -26,7 +29,9 @@ def test_write_and_read(any_folder: str) -> None:
         ([], "it is no JSON object"),
         ({"version": 1}, "it lacks recipe, region, .*splits, raw"),
         ({"version": 1, **{name: part for name, part in WHOLE.items() if name != "splits"}}, r"it lacks splits\)"),
-        ({"version": 1, **WHOLE, "splits": []}, "`splits` does not say what train, validation, test hold"),
+        ({"version": 1, **WHOLE, "splits": []}, "splits is no object"),
+        ({"version": 1, **WHOLE, "grid": 7, "bands": "B4"}, "grid is no object, bands is no list"),
+        ({"version": 1, **WHOLE, "splits": {}}, "`splits` does not say what train, validation, test hold"),
         ({"version": 1, **WHOLE, "splits": {**WHOLE["splits"], "test": {"examples": 3}}}, "`splits` does not say"),
     ],
 )

@@ -74,7 +74,9 @@ def write_all(settings: Any, transform: Any, nbytes: int = 10**9) -> dict[str, A
 def finish(settings: Any, total: dict[str, Any]) -> None:
     splits = {split: tally.to_dict() for split, tally in total.items()}
     features = {name: asdict(feature) for name, feature in settings.table.items()}
-    write_dataset_file(settings.root, {**{part: {} for part in PARTS}, "splits": splits, "features": features})
+    write_dataset_file(
+        settings.root, {**{part: kind() for part, kind in PARTS.items()}, "splits": splits, "features": features}
+    )
 
 
 @pytest.fixture
