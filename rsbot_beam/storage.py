@@ -302,6 +302,29 @@ def local_folder(folder: str) -> str:
     return copy
 
 
+def local_file(path: str) -> str:
+    """The file itself, or for `gs://` a copy that lives as long as the process.
+
+    Files of the same name with other endings are copied too: a Shapefile has several.
+
+    Raises:
+        FileNotFoundError: There is no such object.
+        InputError: The credentials do not serve.
+    """
+    if not is_gcs(path):
+        return path
+    folder, _, name = path.rpartition("/")
+    copy = tempfile.mkdtemp(prefix="rsbot-")
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    write_bytes(join(copy, name), read_bytes(path))
+    if name.lower().endswith(".shp"):
+        for file in list_files(folder):
+            other = name_of(file.path)
+            if other != name and other.rpartition(".")[0] == name[: -len(".shp")]:
+                write_bytes(join(copy, other), read_bytes(file.path))
+    return join(copy, name)
+
+
 def remove_leftovers(folder: str | os.PathLike[str]) -> int:
     """Remove what killed processes left half-written anywhere below a local folder; returns how many files that were.
 

@@ -74,6 +74,8 @@ def read_features(
 
 def _opened(path: Path, layer: str | None, columns: list[str] | None) -> Iterator[Features]:
     suffix = path.suffix.lower()
+    if layer is not None and suffix in (*PARQUET_SUFFIXES, *GEOJSON_SUFFIXES, *CSV_SUFFIXES):
+        raise InputError(f"{path} has no layers, so there is no {layer!r}: leave the layer out")
     if suffix in PARQUET_SUFFIXES:
         return _open_parquet(path, columns)
     if suffix in GEOJSON_SUFFIXES:

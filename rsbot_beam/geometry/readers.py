@@ -70,11 +70,13 @@ def read_region(value: RegionLike, layer: str | None = None) -> Region:
 def _from_text(text: str, layer: str | None) -> Region:
     if not text.strip():
         raise RegionError(f"the region is an empty text: expected {FORMS}")
+    wkt = _WKT.fullmatch(text)
+    if wkt or _NUMBERS.fullmatch(text) or text.lstrip().startswith("{"):
+        _check_no_layer(layer, "a region as text")
     if _NUMBERS.fullmatch(text):
         return _from_bbox(text)
     if text.lstrip().startswith("{"):
         return Region.from_geometry(*parse_geojson(text, "GeoJSON text"), "GeoJSON text")
-    wkt = _WKT.fullmatch(text)
     if wkt:
         return _from_wkt(wkt["wkt"], wkt["srid"], text)
     return _from_file(Path(text.strip()).expanduser(), text.strip(), layer)
@@ -102,7 +104,7 @@ def _from_wkt(wkt: str, srid: str | None, text: str) -> Region:
     source = text.strip() if len(text) <= 60 else f"{text.strip()[:57]}..."
     try:
         geometry = shapely.from_wkt(wkt)
-    except ShapelyError as error:
+    except (ShapelyError, NotImplementedError) as error:  # GEOS reads curves, but shapely has no such type
         raise RegionError(f"{source!r} is no valid WKT: {error}") from error
     return Region.from_geometry(geometry, f"EPSG:{srid}" if srid else LONLAT, source)
 
@@ -121,11 +123,17 @@ def _from_file(path: Path, source: str, layer: str | None) -> Region:
     if path.suffix.lower() not in _TEXT_SUFFIXES:
         geometries, crs = read_vectors(path, layer)
         return Region.from_geometry(geometries, crs or _assumed_crs(source), source)
+    _check_no_layer(layer, repr(source))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RegionError(f"{source!r} cannot be read as text: {error}") from error
     return _from_file_text(text, path, source)
+
+
+def _check_no_layer(layer: str | None, source: str) -> None:
+    if layer is not None:
+        raise RegionError(f"{source} has no layers, so there is no {layer!r}: leave the layer out")
 
 
 def _from_file_text(text: str, path: Path, source: str) -> Region:

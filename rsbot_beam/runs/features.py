@@ -14,10 +14,11 @@ from rsbot_beam.data.label_features import LabelFeatures
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry import Bbox, Region
 from rsbot_beam.geometry.crs import LONLAT, transformer
-from rsbot_beam.geometry.feature_files import is_vector_file, read_features
+from rsbot_beam.geometry.feature_files import is_vector_file
 from rsbot_beam.geometry.features import Features
 from rsbot_beam.geometry.units import METRES_PER_DEGREE
 from rsbot_beam.labels import label_records
+from rsbot_beam.runs.given_files import features_of
 from rsbot_beam.sampling import Points
 
 
@@ -69,7 +70,7 @@ def _listed(numbers: Sequence[float]) -> str:
 def _features(spec: LabelFeatures, region: Region, margin: float) -> Iterator[Features]:
     columns = [spec.column] if spec.column else []
     if is_vector_file(spec.source):
-        return read_features(spec.source, spec.layer, columns, spec.id_column)
+        return features_of(spec.source, spec.layer, columns, spec.id_column)
     from rsbot_beam.earthengine.tables import download_features
 
     return download_features(spec.source, [_widened(box, margin) for box in region.bboxes], columns, spec.id_column)
@@ -92,7 +93,7 @@ def read_points(path: str) -> Points:
     lon: list[float] = []
     lat: list[float] = []
     values: dict[str, list] = {}
-    for chunk in read_features(path):
+    for chunk in features_of(path):
         others = set(shapely.get_type_id(chunk.geometries).tolist()) - {int(shapely.GeometryType.POINT)}
         if others:
             kinds = ", ".join(sorted(shapely.GeometryType(kind).name.lower() for kind in others))

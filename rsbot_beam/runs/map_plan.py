@@ -22,12 +22,13 @@ from rsbot_beam.data.stitching import Seams
 from rsbot_beam.earthengine.pixels import fits
 from rsbot_beam.earthengine.source import PixelSource
 from rsbot_beam.errors import InputError
-from rsbot_beam.geometry import Cover, Grid, Region, read_region, resolve_grid
+from rsbot_beam.geometry import Cover, Grid, Region, resolve_grid
 from rsbot_beam.geometry.crs import is_geographic
 from rsbot_beam.geometry.units import METRES_PER_DEGREE, resolution_in_metres
 from rsbot_beam.maps.styles import RasterStyle, map_styles
 from rsbot_beam.recipes import Recipe
 from rsbot_beam.recipes.of_model import described_recipe
+from rsbot_beam.runs.given_files import region_of
 from rsbot_beam.runs.map_config import MAX_BLOCK_SIDE, PredictConfig
 from rsbot_beam.runs.plan import grid_metres
 from rsbot_beam.transforms.shard_requests import answer_bytes
@@ -147,7 +148,7 @@ def plan_map(config: PredictConfig) -> MapPlan:
     fingerprint = model_fingerprint(config.model)
     recipe = described_recipe(model["recipe"], config.recipe)
     period = map_period(config, model)
-    region = read_region(config.region, config.layer)
+    region = region_of(config.region, config.layer)
     seams = seams_of(config, model)
     grid = _grid(config, model, region)
     cover = Cover(region, grid, config.rule)

@@ -17,13 +17,14 @@ from rsbot_beam.data.splits import SpatialSplit
 from rsbot_beam.earthengine.pixels import MAX_REQUEST_BYTES, counted_bytes
 from rsbot_beam.earthengine.source import PixelSource
 from rsbot_beam.errors import InputError
-from rsbot_beam.geometry import Cover, Grid, Region, read_region, resolve_grid
+from rsbot_beam.geometry import Cover, Grid, Region, resolve_grid
 from rsbot_beam.geometry.units import resolution_in_metres
 from rsbot_beam.labels import Labeller
 from rsbot_beam.labels.checks import check_classes
 from rsbot_beam.recipes import Recipe, load_recipe
 from rsbot_beam.runs.config import ExportConfig
 from rsbot_beam.runs.features import point_attributes, read_label_features, read_points
+from rsbot_beam.runs.given_files import region_of
 from rsbot_beam.sampling import Points, SamplingSettings
 
 # Tiles a side of a shard at most: its header lists every tile, and a resumed run reads the headers.
@@ -136,7 +137,7 @@ def plan_export(config: ExportConfig) -> ExportPlan:
     from rsbot_beam.recipes.sources import build_source
 
     recipe = load_recipe(config.recipe, config.settings)
-    region = read_region(config.region, config.layer)
+    region = region_of(config.region, config.layer)
     resolution = config.resolution if config.resolution is not None else recipe.resolution
     grid = resolve_grid(
         region, crs=config.crs, resolution=resolution, patch_size=config.patch_size, origin=config.origin

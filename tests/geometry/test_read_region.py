@@ -303,6 +303,22 @@ def test_layers(tmp_path):
         read_region(path, layer="roads")
 
 
+@pytest.mark.parametrize(
+    "name", ["a.geojson", "a.wkt", "a.parquet", "14,45,15,46", "POLYGON((0 0,1 0,1 1,0 0))", '{"type"']
+)
+def test_a_layer_of_what_has_none(tmp_path, name):
+    if name.startswith("a."):
+        (tmp_path / name).write_text("{}")
+        name = str(tmp_path / name)
+    with pytest.raises(RegionError, match="has no layers, so there is no 'roads'"):
+        read_region(name, layer="roads")
+
+
+def test_curves_are_refused():
+    with pytest.raises(RegionError, match="no valid WKT"):
+        read_region("CURVEPOLYGON(CIRCULARSTRING(10 50,11 51,12 50,11 49,10 50))")
+
+
 def test_a_single_layer_needs_no_choice(tmp_path, recwarn):
     path = tmp_path / "one.gpkg"
     write_ogr(path, [SQUARE], layer="fields")
