@@ -39,9 +39,7 @@ def read_vectors(path: Path, layer: str | None = None) -> tuple[BaseGeometry, CR
     """
     if path.suffix.lower() in PARQUET_SUFFIXES:
         if layer is not None:
-            raise RegionError(
-                f"{path} has no layers, so there is no {layer!r}: leave the layer out"
-            )
+            raise RegionError(f"{path} has no layers, so there is no {layer!r}: leave the layer out")
         return _read_parquet(path)
     return _read_ogr(path, layer)
 
