@@ -1,7 +1,7 @@
 """Packaging of rsbot-beam; Dataflow workers install from this file.
 
 The run-time set is what a worker needs to fetch pixels and write raw shards. Everything heavier is an extra:
-workers that transform or predict are sent `learning` on top (see pipelines/options.py), laptops install `all`.
+workers that transform or predict are sent `learning` on top (see rsbot_beam/runs/package.py), laptops install `all`.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 EXTRAS = {
-    # tf.Transform pins tfx-bsl, which holds google-api-python-client below 2: see docs/dependencies in CONTRIBUTING.md.
+    # tf.Transform pins tfx-bsl, which holds google-api-python-client below 2: see Dependencies in CONTRIBUTING.md.
     "learning": ["tensorflow>=2.21,<2.22", "tensorflow-transform>=1.21,<1.22"],
     # The baseline that scores are reported beside.
     "scores": ["scikit-learn>=1.5"],

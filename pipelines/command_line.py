@@ -11,7 +11,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 
-from rsbot_beam import errors
+from rsbot_beam import errors, extras
 from rsbot_beam.errors import InputError, RsbotError
 
 # Google Cloud's regions, such as europe-west1 or us-central1: no region of interest is called so.
@@ -127,6 +127,8 @@ def run_command(command: Callable[[Sequence[str]], int], argv: Sequence[str]) ->
         return 130
     except Exception as error:
         ours = from_worker(error) or from_system(error)
+        if isinstance(error, ModuleNotFoundError):
+            ours = extras.of_missing(error)
         if ours is None:
             raise
         return _report(ours)

@@ -58,7 +58,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(usage(), file=sys.stderr)
         return 2
     module, _ = COMMANDS[arguments[0]]
-    return run_command(importlib.import_module(module).main, arguments[1:])
+
+    def command(flags: Sequence[str]) -> int:
+        # Imported in here, so that a library that is missing is told as other errors are.
+        return int(importlib.import_module(module).main(flags))
+
+    return run_command(command, arguments[1:])
 
 
 def console() -> None:

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     "errors": set(),
     "storage": {"errors"},
     "listening": {"errors"},
+    "extras": {"errors"},
     "earth_process": {"errors"},
     "geometry": {"errors"},
     "data": {"errors", "storage", "geometry"},
@@ -34,6 +35,7 @@ MAY_IMPORT = {
     "runs": {
         "errors",
         "storage",
+        "extras",
         "geometry",
         "data",
         "earthengine",

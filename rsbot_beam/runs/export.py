@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsbot_beam import storage
+from rsbot_beam import extras, storage
 from rsbot_beam.data.dataset_file import DATASET_FILE, read_dataset_file, write_dataset_file
 from rsbot_beam.data.manifest import claim
 from rsbot_beam.data.raw_store import raw_fingerprint
@@ -71,6 +71,12 @@ def run_export(config: ExportConfig, beam_flags: Sequence[str] = ()) -> ExportRe
         LostTilesError: Tiles asked differ from stored + empty + dead.
         DeadLettersError: Tiles failed for good, and `allow_dead_letters` is off. The dataset is complete without them.
     """
+    if config.steps != ("fetch",):
+        extras.require(
+            ("tensorflow", "tensorflow_transform"),
+            "learning the preprocessing",
+            "; or fetch now (--steps fetch), and start the rest where it is installed",
+        )
     plan = plan_export(config)
     claim(config.output, plan.manifest())
     found = read_dataset_file(config.output)
