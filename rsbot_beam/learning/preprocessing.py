@@ -24,8 +24,11 @@ Tensors = Mapping[str, tf.Tensor]
 REPORTED_QUANTILES = (0.01, 0.02, 0.05, 0.25, 0.5, 0.75, 0.95, 0.98, 0.99)
 # Bins of a histogram: exact for types of 8 and 16 bits; for wider ones 1/65536 of the range of the values.
 WIDE_BINS = 65_536
-# Below this share of the mean square, the difference of two float64 sums is rounding: the band is constant.
+# Below this share of the mean square, the difference of two float64 sums is rounding: the band is constant. Squares are of
+# what is above the band's origin, so that a level far from 0 hides no difference.
 VARIANCE_NOISE = 1e-12
+# Values are far from 0 where they are so many times their range: float32, of 24 bits, keeps 20 of the range below that.
+FAR = 16.0
 # Outputs of the transform that describe the train split and are no features of an example.
 STATISTICS_PREFIX = "statistics/"
 
@@ -53,25 +56,61 @@ def make_preprocessing_fn(layout: Layout, preprocessing: Preprocessing) -> Calla
     return preprocessing_fn
 
 
+class _Pixels(NamedTuple):
+    """One band of a batch.
+
+    Attributes:
+        plain: Values, float32.
+        exact: Values in which none is rounded: float64 for types wider than 16 bits, else float32.
+        valid: Valid, and a number.
+    """
+
+    plain: tf.Tensor
+    exact: tf.Tensor
+    valid: tf.Tensor
+
+    def above(self, origin: tf.Tensor) -> tf.Tensor:
+        """Values above the band's origin, float32: of a level far from 0 float32 alone would keep no digits below."""
+        if self.exact.dtype == tf.float32:
+            return self.plain
+        return tf.cast(self.exact - origin, tf.float32)
+
+
 def _normalised(
     inputs: Tensors, feature: str, bands: tuple[Band, ...], preprocessing: Preprocessing
 ) -> dict[str, tf.Tensor]:
-    pixels = [tf.cast(inputs[band.name], tf.float32) for band in bands]
-    valid = [_usable(inputs, band, x) for band, x in zip(bands, pixels, strict=True)]
-    statistics = _statistics(feature, pixels, valid, bands, preprocessing)
-    scaled = [_scaled(x, i, statistics, preprocessing) for i, x in enumerate(pixels)]
-    image = _stacked([tf.where(v, x, tf.zeros_like(x)) for x, v in zip(scaled, valid, strict=True)])
-    batch = tf.shape(pixels[0])[0]
+    pixels = [_pixels(inputs, band) for band in bands]
+    origins, values, statistics = _statistics(feature, pixels, bands, preprocessing)
+    scaled = [
+        p.plain if preprocessing.normalise == "none" else _scaled(x, i, statistics, preprocessing)
+        for i, (p, x) in enumerate(zip(pixels, values, strict=True))
+    ]
+    image = _stacked([tf.where(p.valid, x, tf.zeros_like(x)) for x, p in zip(scaled, pixels, strict=True)])
+    batch = tf.shape(pixels[0].plain)[0]
     outputs = {
         feature: image,
         "valid" if feature == "image" else f"{feature}_valid": tf.cast(
-            functools.reduce(tf.logical_and, valid), tf.float32
+            functools.reduce(tf.logical_and, [p.valid for p in pixels]), tf.float32
         ),
     }
-    for name, value in statistics.items():
+    for name, value in _reported(origins, statistics).items():
         size = len(bands) * (len(REPORTED_QUANTILES) if name == "quantiles" else 1)
         outputs[f"{STATISTICS_PREFIX}{feature}/{name}"] = _repeat(value, size, batch)
     return outputs
+
+
+def _pixels(inputs: Tensors, band: Band) -> _Pixels:
+    plain = tf.cast(inputs[band.name], tf.float32)
+    exact = plain if _is_narrow(band) else tf.cast(inputs[band.name], tf.float64)
+    return _Pixels(plain, exact, _usable(inputs, band, plain))
+
+
+def _reported(origins: tf.Tensor, statistics: Tensors) -> dict[str, tf.Tensor]:
+    """What is read back of the statistics: float64, in the bits of int64, as tf.Transform knows no such type."""
+    levels = {name: origins + tf.cast(statistics[name], tf.float64) for name in ("mean", "min", "max")}
+    quantiles = origins[:, tf.newaxis] + tf.cast(statistics["quantiles"], tf.float64)
+    numbers = {**levels, "std": tf.cast(statistics["std"], tf.float64), "quantiles": quantiles}
+    return {"count": statistics["count"], **{name: tf.bitcast(value, tf.int64) for name, value in numbers.items()}}
 
 
 def _usable(inputs: Tensors, band: Band, x: tf.Tensor) -> tf.Tensor:
@@ -87,9 +126,7 @@ def _stacked(bands: list[tf.Tensor]) -> tf.Tensor:
 
 
 def _scaled(x: tf.Tensor, index: int, statistics: Tensors, preprocessing: Preprocessing) -> tf.Tensor:
-    """One band, normalised."""
-    if preprocessing.normalise == "none":
-        return x
+    """One band above its origin, normalised."""
     if preprocessing.normalise == "standard":
         return (x - statistics["mean"][index]) / _not_zero(statistics["std"][index])
     low, high = statistics["lower"][index], statistics["upper"][index]
@@ -102,31 +139,52 @@ def _not_zero(spread: tf.Tensor) -> tf.Tensor:
 
 
 def _statistics(
-    feature: str, pixels: list[tf.Tensor], valid: list[tf.Tensor], bands: tuple[Band, ...], preprocessing: Preprocessing
-) -> dict[str, tf.Tensor]:
-    """Per band, over the valid pixels of the train split; each of shape (bands,), quantiles (bands, quantiles)."""
-    low = tft.min(_extreme(pixels, valid, tf.reduce_min, np.inf), reduce_instance_dims=False, name=f"{feature}_min")
-    high = tft.max(_extreme(pixels, valid, tf.reduce_max, -np.inf), reduce_instance_dims=False, name=f"{feature}_max")
+    feature: str, pixels: list[_Pixels], bands: tuple[Band, ...], preprocessing: Preprocessing
+) -> tuple[tf.Tensor, list[tf.Tensor], dict[str, tf.Tensor]]:
+    """Statistics per band, over the valid pixels of the train split.
+
+    Returns:
+        Origins (bands,) float64; the pixels above them, float32; and statistics of these, each of shape (bands,), quantiles
+        (bands, quantiles).
+    """
+    low = tft.min(_extreme(pixels, tf.reduce_min, np.inf), reduce_instance_dims=False, name=f"{feature}_min")
+    high = tft.max(_extreme(pixels, tf.reduce_max, -np.inf), reduce_instance_dims=False, name=f"{feature}_max")
+    origins = _origins(bands, low, high)
+    least, most = tf.cast(low - origins, tf.float32), tf.cast(high - origins, tf.float32)
+    values = [p.above(origins[i]) for i, p in enumerate(pixels)]
+    valid = [p.valid for p in pixels]
     histograms = [
-        _histogram(x, v, band, low[i], high[i]) for i, (x, v, band) in enumerate(zip(pixels, valid, bands, strict=True))
+        _histogram(x, v, band, least[i], most[i])
+        for i, (x, v, band) in enumerate(zip(values, valid, bands, strict=True))
     ]
-    sums = tf.stack([_moments(*items) for items in zip(pixels, valid, bands, histograms, strict=True)])
+    sums = tf.stack([_moments(*items) for items in zip(values, valid, bands, histograms, strict=True)])
     count = tf.maximum(sums[:, 0], 1.0)
     mean = sums[:, 1] / count
     square = sums[:, 2] / count
     variance = tf.where(square - mean**2 > VARIANCE_NOISE * square, square - mean**2, tf.zeros_like(square))
     wanted = (*REPORTED_QUANTILES, preprocessing.lower, preprocessing.upper)
     quantiles = tf.stack([_quantiles(histogram, wanted) for histogram in histograms])
-    return {
-        "count": tf.cast(sums[:, 0], tf.int64),
-        "mean": tf.cast(mean, tf.float32),
-        "std": tf.cast(tf.sqrt(variance), tf.float32),
-        "min": low,
-        "max": high,
-        "quantiles": quantiles[:, :-2],
-        "lower": quantiles[:, -2],
-        "upper": quantiles[:, -1],
-    }
+    return (
+        origins,
+        values,
+        {
+            "count": tf.cast(sums[:, 0], tf.int64),
+            "mean": tf.cast(mean, tf.float32),
+            "std": tf.cast(tf.sqrt(variance), tf.float32),
+            "min": low - origins,
+            "max": high - origins,
+            "quantiles": quantiles[:, :-2],
+            "lower": quantiles[:, -2],
+            "upper": quantiles[:, -1],
+        },
+    )
+
+
+def _origins(bands: tuple[Band, ...], low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+    """(bands,) float64: the least value where values lie far from 0, such as dates or identifiers, elsewhere 0."""
+    wide = tf.constant([not _is_narrow(band) for band in bands])
+    far = tf.maximum(tf.abs(low), tf.abs(high)) > FAR * (high - low)
+    return tf.where(wide & far & tf.math.is_finite(low), low, tf.zeros_like(low))
 
 
 class _Histogram(NamedTuple):
@@ -142,8 +200,8 @@ class _Histogram(NamedTuple):
         return int(self.counts.shape[0])
 
 
-def _histogram(x: tf.Tensor, valid: tf.Tensor, band: Band, low: tf.Tensor, high: tf.Tensor) -> _Histogram:
-    start, width, bins = _bins(band, low, high)
+def _histogram(x: tf.Tensor, valid: tf.Tensor, band: Band, least: tf.Tensor, most: tf.Tensor) -> _Histogram:
+    start, width, bins = _bins(band, least, most)
     index = tf.cast((tf.boolean_mask(x, valid) - start) / width, tf.int32)
     counts = tf.math.bincount(tf.clip_by_value(index, 0, bins - 1), minlength=bins, maxlength=bins, dtype=tf.int64)
     total = tft.sum(counts[tf.newaxis], reduce_instance_dims=False, name=f"{band.name}_histogram")
@@ -171,20 +229,16 @@ def _is_narrow(band: Band) -> bool:
     return band.numpy.kind in "iu" and band.numpy.itemsize <= 2
 
 
-def _extreme(
-    pixels: list[tf.Tensor], valid: list[tf.Tensor], reduce: Callable[..., tf.Tensor], neutral: float
-) -> tf.Tensor:
-    """(batch, bands) float32: least or greatest valid pixel of each patch."""
-    return tf.stack(
-        [
-            reduce(
-                tf.where(v, x, tf.fill(tf.shape(x), tf.constant(neutral, tf.float32))),
-                axis=list(range(1, x.shape.rank)),
-            )
-            for x, v in zip(pixels, valid, strict=True)
-        ],
-        axis=1,
-    )
+def _extreme(pixels: list[_Pixels], reduce: Callable[..., tf.Tensor], neutral: float) -> tf.Tensor:
+    """(batch, bands) float64: least or greatest valid pixel of each patch."""
+    found = [
+        reduce(
+            tf.where(p.valid, p.exact, tf.fill(tf.shape(p.exact), tf.constant(neutral, p.exact.dtype))),
+            axis=list(range(1, p.exact.shape.rank)),
+        )
+        for p in pixels
+    ]
+    return tf.stack([tf.cast(value, tf.float64) for value in found], axis=1)
 
 
 def _quantiles(histogram: _Histogram, wanted: tuple[float, ...]) -> tf.Tensor:
@@ -196,11 +250,12 @@ def _quantiles(histogram: _Histogram, wanted: tuple[float, ...]) -> tf.Tensor:
     return tf.reshape(values, [len(wanted)])  # searchsorted leaves even the rank open
 
 
-def _bins(band: Band, low: tf.Tensor, high: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, int]:
+def _bins(band: Band, least: tf.Tensor, most: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, int]:
     """Start of the histogram, width of a bin, number of bins."""
     if _is_narrow(band):
         return tf.constant(float(np.iinfo(band.numpy).min)), tf.constant(1.0), 2 ** (8 * band.numpy.itemsize)
-    return low, tf.maximum((high - low) / (WIDE_BINS - 1), tf.constant(np.finfo(np.float32).tiny)), WIDE_BINS
+    width = tf.maximum((most - least) / (WIDE_BINS - 1), tf.constant(np.finfo(np.float32).tiny))
+    return least, width, WIDE_BINS
 
 
 def _class_counts(inputs: Tensors, band: Band) -> dict[str, tf.Tensor]:

@@ -73,6 +73,10 @@ class TransformFn:
         return {"bands": bands, "class_counts": {int(i) + least: int(counts[i]) for i in np.flatnonzero(counts)}}
 
 
+# Float64 in the bits of int64 (see `preprocessing`).
+_NUMBERS = ("mean", "std", "min", "max")
+
+
 def _constants(arrays: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:
     return {name: tf.constant(array) for name, array in arrays.items()}
 
@@ -80,9 +84,9 @@ def _constants(arrays: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:
 def _band_statistics(found: Mapping[str, np.ndarray], feature: str, bands: Sequence[Band]) -> dict[str, dict]:
     result = {}
     for index, band in enumerate(bands):
-        quantiles = found[f"{feature}/quantiles"].reshape(len(bands), -1)[index]
+        quantiles = found[f"{feature}/quantiles"].view(np.float64).reshape(len(bands), -1)[index]
         count = int(found[f"{feature}/count"][index])
-        numbers = {name: float(found[f"{feature}/{name}"][index]) for name in ("mean", "std", "min", "max")}
+        numbers = {name: float(found[f"{feature}/{name}"].view(np.float64)[index]) for name in _NUMBERS}
         if not count:
             numbers, quantiles = dict.fromkeys(numbers, 0.0), np.zeros_like(quantiles)
         named = {str(q): float(value) for q, value in zip(REPORTED_QUANTILES, quantiles, strict=True)}

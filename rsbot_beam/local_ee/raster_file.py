@@ -12,6 +12,7 @@ import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.enums import MaskFlags
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
@@ -27,6 +28,8 @@ LARGEST_SHARE = 4
 EDGE = 1e-6
 
 Index = NDArray[np.int64]
+# Path, band and nodata value of pixels that are kept.
+_Key = tuple[Path, int, float | None]
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class RasterFile:
         dtypes: Of the bands.
         names: Band descriptions, `b1`, `b2` ... where there are none.
         nodata: Of the bands, None where they have none.
+        masked: Which bands the file has a mask for, of its own or as an alpha band.
     """
 
     path: Path
@@ -50,6 +54,7 @@ class RasterFile:
     dtypes: tuple[str, ...]
     names: tuple[str, ...]
     nodata: tuple[float | None, ...]
+    masked: tuple[bool, ...]
 
     @staticmethod
     def open(path: Path) -> RasterFile:
@@ -72,6 +77,7 @@ class RasterFile:
                     source.dtypes,
                     tuple(name or f"b{number}" for number, name in enumerate(source.descriptions, 1)),
                     source.nodatavals,
+                    tuple(MaskFlags.per_dataset in flags for flags in source.mask_flag_enums),
                 )
         except RasterioError as error:
             raise InputError(f"{path} cannot be read as a raster: {error}.") from error
@@ -92,10 +98,10 @@ class PixelStore:
 
     def __init__(self, budget: int = MEMORY_BUDGET) -> None:
         self._budget = budget
-        self._kept: OrderedDict[tuple[Path, int], BandPixels] = OrderedDict()
+        self._kept: OrderedDict[_Key, BandPixels] = OrderedDict()
         self._bytes = 0
         self._lock = threading.Lock()
-        self._reading: dict[tuple[Path, int], threading.Lock] = {}
+        self._reading: dict[_Key, threading.Lock] = {}
 
     def pixels(self, raster: RasterFile, band: int, nodata: float | None, grid: PixelGrid) -> BandPixels:
         """Values and valid of one band on a grid; outside of the raster nothing is valid.
@@ -115,7 +121,7 @@ class PixelStore:
         return _scattered(source, rows, columns)
 
     def _whole(self, raster: RasterFile, band: int, nodata: float | None) -> BandPixels:
-        key = (raster.path, band)
+        key = (raster.path, band, None if nodata is None or np.isnan(nodata) else nodata)
         with self._lock:
             found = self._kept.get(key)
             if found is not None:
@@ -125,12 +131,10 @@ class PixelStore:
         with reading:
             with self._lock:
                 found = self._kept.get(key)
-            return found if found is not None else self._read(key, nodata)
+            return found if found is not None else self._read(key, raster)
 
-    def _read(self, key: tuple[Path, int], nodata: float | None) -> BandPixels:
-        with rasterio.open(key[0]) as source:
-            values = source.read(key[1])
-        found = (values, valid_pixels(values, nodata))
+    def _read(self, key: _Key, raster: RasterFile) -> BandPixels:
+        found = _from_file(raster, key[1], key[2])
         with self._lock:
             self._kept[key] = found
             self._bytes += _size(found)
@@ -147,9 +151,17 @@ class PixelStore:
             return np.zeros(grid.shape, dtype), np.zeros(grid.shape, bool)
         top, bottom = int(rows[inside].min()), int(rows[inside].max()) + 1
         left, right = int(columns[inside].min()), int(columns[inside].max()) + 1
-        with rasterio.open(raster.path) as source:
-            values = source.read(band, window=Window(left, top, right - left, bottom - top))
-        return _scattered((values, valid_pixels(values, nodata)), rows - top, columns - left, inside)
+        pixels = _from_file(raster, band, nodata, Window(left, top, right - left, bottom - top))
+        return _scattered(pixels, rows - top, columns - left, inside)
+
+
+def _from_file(raster: RasterFile, band: int, nodata: float | None, window: Window | None = None) -> BandPixels:
+    with rasterio.open(raster.path) as source:
+        values = source.read(band, window=window)
+        valid = valid_pixels(values, nodata)
+        if raster.masked[band - 1]:
+            valid &= source.read_masks(band, window=window) > 0
+    return values, valid
 
 
 def valid_pixels(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:

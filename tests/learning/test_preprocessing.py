@@ -170,6 +170,48 @@ def test_a_time_series_with_a_static_band(
             np.testing.assert_allclose(features["image"][step, ..., 0], scaled, atol=2e-6)
 
 
+FAR_FROM_ZERO = {
+    "date": ("int32", 1_700_000_000, 3600),
+    "time": ("float64", 1.7e12, 3.6e6),
+    "year_day": ("int32", 2_023_150, 30),
+    "unsigned": ("uint32", 4_294_967_000, 200),
+    "kelvin": ("float32", 300.0, 0.01),
+    "below": ("float64", -8.0e9, 5.0),
+}
+
+
+@pytest.mark.parametrize("normalise", ["standard", "quantile"])
+def test_a_level_far_from_zero_hides_no_difference(
+    analyze: Analyze, make_patch: Callable[..., Patch], normalise: str
+) -> None:
+    layout = Layout(tuple(Band(name, dtype) for name, (dtype, _, _) in FAR_FROM_ZERO.items()))
+    patches = [make_patch(layout, 0, col, gaps=0.2) for col in range(4)]
+    rng = np.random.default_rng(0)
+    for patch in patches:
+        for name, (dtype, level, span) in FAR_FROM_ZERO.items():
+            drawn = (level + span * rng.random(patch.pixels[name].shape)).astype(dtype)
+            patch.pixels[name][...] = np.where(patch.valid[name], drawn, 0)
+    transform = analyze(patches, Preprocessing(normalise, 0.1, 0.9))
+    image = np.stack([features["image"] for features in transform.apply(patches)])
+    found = transform.statistics(8)["bands"]
+    for index, name in enumerate(FAR_FROM_ZERO):
+        pixels = np.stack([patch.pixels[name] for patch in patches]).astype(np.float64)
+        valid = np.stack([patch.valid[name] for patch in patches])
+        values = pixels[valid]
+        spread = float(np.ptp(values))
+        assert (found[name]["min"], found[name]["max"]) == (values.min(), values.max())
+        assert found[name]["mean"] == pytest.approx(values.mean(), abs=1e-6 * spread)
+        assert found[name]["std"] == pytest.approx(values.std(), rel=1e-6)
+        assert found[name]["quantiles"]["0.5"] == pytest.approx(
+            np.quantile(values, 0.5, method="lower"), abs=2e-5 * spread
+        )
+        low, high = (np.quantile(values, q, method="lower") for q in (0.1, 0.9))
+        standard = (pixels - values.mean()) / values.std()
+        wanted = standard if normalise == "standard" else np.clip((pixels - low) / (high - low), 0, 1)
+        tolerance = 3e-6 if normalise == "standard" else 5e-5
+        np.testing.assert_allclose(image[..., index], np.where(valid, wanted, 0), atol=tolerance, err_msg=name)
+
+
 def test_the_order_and_size_of_batches_does_not_matter(
     analyze: Analyze, mixed_patches: list[Patch], mixed_layout: Layout
 ) -> None:
