@@ -11,6 +11,7 @@ from rsbot_beam.errors import DatasetError
 from rsbot_beam.learning.any_size import of_any_size
 from rsbot_beam.learning.columns import valid_name
 from rsbot_beam.learning.preprocessing import STATISTICS_PREFIX
+from rsbot_beam.learning.serving_inputs import input_dtype
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -53,8 +54,9 @@ class ServingModule(tf.Module):
     def signature(self) -> tf.types.experimental.ConcreteFunction:
         """The serving function, for `tf.saved_model.save(module, folder, signatures=...)`.
 
-        It takes `image` float32 (batch, [steps,] height, width, bands), the pixels as fetched, and `valid` uint8 in the
-        same shape, 1 where a pixel is valid; and `static`, `static_valid` where the layout has static bands.
+        It takes `image` (batch, [steps,] height, width, bands), the pixels as fetched, in float32 (float64 where a band is
+        int32, uint32 or float64), and `valid` uint8 in the same shape, 1 where a pixel is valid; and `static`,
+        `static_valid` where the layout has static bands.
         """
         return tf.function(self._serve, input_signature=[self.input_signature()]).get_concrete_function()
 
@@ -65,7 +67,7 @@ class ServingModule(tf.Module):
         for name, bands, axes in (("image", self._layout.bands, time), ("static", self._layout.static, ())):
             if bands:
                 shape = (None, *axes, None, None, len(bands))
-                spec[name] = tf.TensorSpec(shape, tf.float32, name)
+                spec[name] = tf.TensorSpec(shape, tf.as_dtype(input_dtype(bands)), name)
                 flags = "valid" if name == "image" else "static_valid"
                 spec[flags] = tf.TensorSpec(shape, tf.uint8, flags)
         return spec
@@ -88,7 +90,7 @@ class ServingModule(tf.Module):
 
 
 def _as_fetched(pixels: tf.Tensor, band: Band) -> tf.Tensor:
-    """In the band's own type; whole numbers up to 2**24 survive float32 exactly."""
+    """In the band's own type, which the transform was learned in."""
     return tf.cast(pixels, tf.as_dtype(band.dtype))
 
 

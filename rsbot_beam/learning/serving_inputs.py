@@ -51,18 +51,24 @@ def values_of(patch: RawPixels) -> int:
     return sum(patch.pixels[band.name].size for band in patch.layout.inputs)
 
 
+def input_dtype(bands: Sequence[Band]) -> np.dtype:
+    """Type in which the served model takes bands together: float32, or float64 where float32 would round one's values."""
+    exact = all(np.can_cast(band.numpy, np.float32) for band in bands)
+    return np.dtype(np.float32 if exact else np.float64)
+
+
 def serving_inputs(patches: Sequence[RawPixels]) -> dict[str, np.ndarray]:
     """Raw patches of one shape as the serving function takes them.
 
     Returns:
-        `image` float32 (batch, [steps,] height, width, bands), `valid` uint8 in the same shape, and `static`,
-        `static_valid` where there are static bands.
+        `image` (batch, [steps,] height, width, bands) in the type of `input_dtype`, `valid` uint8 in the same shape, and
+        `static`, `static_valid` where there are static bands.
     """
     layout = patches[0].layout
     found: dict[str, np.ndarray] = {}
     for name, flags, bands in (("image", "valid", layout.bands), ("static", "static_valid", layout.static)):
         if bands:
-            found[name] = _filled([p.pixels for p in patches], bands, np.dtype(np.float32))
+            found[name] = _filled([p.pixels for p in patches], bands, input_dtype(bands))
             found[flags] = _filled([p.valid for p in patches], bands, np.dtype(np.uint8))
     return found
 

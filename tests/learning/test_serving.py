@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from rsbot_beam.data.bands import Band, Layout
 from rsbot_beam.data.patch import Patch
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ for folder in sys.argv[1:]:
     np.savez(f"{folder}/found.npz", **{name: tensor.numpy() for name, tensor in found.items()})
 assert not {"rsbot_beam", "tensorflow_transform", "keras"} & set(sys.modules) - {"keras"}, sorted(sys.modules)
 """
-KINDS = ("plain", "series")
+KINDS = ("plain", "series", "far")
 Known = dict[str, tuple[list[Patch], "TransformFn"]]
 
 
@@ -36,8 +37,25 @@ def known(
     mixed_transform: TransformFn,
     series_patches: list[Patch],
     series_transform: TransformFn,
+    analyze: Callable[..., TransformFn],
+    make_patch: Callable[..., Patch],
 ) -> Known:
-    return {"plain": (mixed_patches, mixed_transform), "series": (series_patches, series_transform)}
+    far = far_from_zero(make_patch)
+    return {
+        "plain": (mixed_patches, mixed_transform),
+        "series": (series_patches, series_transform),
+        "far": (far, analyze(far)),
+    }
+
+
+def far_from_zero(make_patch: Callable[..., Patch]) -> list[Patch]:
+    """Patches with seconds since 1970, of which float32 keeps every 128th, beside small numbers."""
+    layout = Layout((Band("seconds", "int32"), Band("a", "uint8")))
+    patches = [make_patch(layout, 2, col, gaps=0.2) for col in range(4)]
+    for patch in patches:
+        pixels = patch.pixels["seconds"]
+        pixels[...] = np.where(patch.valid["seconds"], 1_700_000_000 + pixels, 0)
+    return patches
 
 
 def weighted(patches: list[Patch]) -> tuple[Any, Callable[[dict[str, Any]], dict[str, Any]]]:
