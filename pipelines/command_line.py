@@ -40,9 +40,11 @@ class CommandParser(argparse.ArgumentParser):
         )
         # No flag begins with a number, but values do: -70.5,-33.6,-70.3,-33.4 is a region.
         self._negative_number_matcher = re.compile(r"-[\d.]")
+        self._runs_beam = False
 
     def add_beam_flags(self) -> None:
         """Take Beam's flags too: all under their names, but for `--region`, which is the region of interest here."""
+        self._runs_beam = True
         group = self.add_argument_group("Beam's flags", "all of them can be given, such as --runner DataflowRunner")
         group.add_argument("--gcp_region", help="Google Cloud region of Dataflow's workers: Beam's own --region")
 
@@ -62,11 +64,11 @@ class CommandParser(argparse.ArgumentParser):
         arguments = [underscored(argument) for argument in argv]
         ours = list(self._option_string_actions)
         # First of all: a flag that is misspelled must not be reported as one that is missing.
-        _check_flags([argument for argument in arguments if argument.startswith("--")], ours)
+        self._check([argument for argument in arguments if argument.startswith("--")], ours)
         flags, others = self.parse_known_args(arguments)
         if others and not others[0].startswith("-"):
             raise InputError(f"unexpected argument {others[0]!r}: values belong behind a flag, as in --name value")
-        _check_flags(others, ours)
+        self._check(others, ours)
         if _GCP_REGION.fullmatch(str(getattr(flags, "region", ""))):
             raise InputError(
                 f"--region {flags.region} is the region of interest; give Dataflow's as --gcp_region {flags.region}"
@@ -78,6 +80,15 @@ class CommandParser(argparse.ArgumentParser):
 
             check_flags(others)
         return flags, others
+
+    def _check(self, arguments: Sequence[str], ours: Sequence[str]) -> None:
+        """Raise for a flag that is neither ours nor Beam's; Beam is only loaded to look at those that are not ours."""
+        names = [argument.partition("=")[0] for argument in arguments if re.match(r"-[^\d.]", argument)]
+        strange = [name for name in names if name not in ours]
+        known = beam_flags() if strange and self._runs_beam else set()
+        for name in strange:
+            if name not in known:
+                raise InputError(f"unknown flag {name}{suggest(name, [*ours, *known])}")
 
 
 def underscored(argument: str) -> str:
@@ -92,16 +103,6 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """`; did you mean X?`, or nothing."""
     close = difflib.get_close_matches(name, list(known), 1, 0.5)
     return f"; did you mean {close[0]}?" if close else ""
-
-
-def _check_flags(arguments: Sequence[str], ours: Sequence[str]) -> None:
-    """Raise for a flag that is neither ours nor Beam's; Beam is only loaded to look at those that are not ours."""
-    names = [argument.partition("=")[0] for argument in arguments if re.match(r"-[^\d.]", argument)]
-    strange = [name for name in names if name not in ours]
-    known = beam_flags() if strange else set()
-    for name in strange:
-        if name not in known:
-            raise InputError(f"unknown flag {name}{suggest(name, [*ours, *known])}")
 
 
 def beam_flags() -> set[str]:

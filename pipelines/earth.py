@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipelines.command_line import CommandParser
 from rsbot_beam.errors import InputError, RsbotError
 from rsbot_beam.listening import listen, url_of
 from rsbot_beam.local_ee.faults import Faults
@@ -38,17 +39,19 @@ FLAGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("ready_file", {"type": Path, "help": "gets the URL when connections are accepted"}),
     ("watch_stdin", {"action": "store_true", "help": "end when standard input is closed"}),
     ("log", {"action": "store_true", "help": "log every request"}),
-    ("world", {"action": argparse.BooleanOptionalAction, "default": True, "help": "serve the made world"}),
+    ("world", {"action": "store_true", "default": True, "help": "serve the made world, as without this flag"}),
 )
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> CommandParser:
     """The command's flags."""
-    style = argparse.ArgumentDefaultsHelpFormatter
-    found = argparse.ArgumentParser("rsbot earth", description=__doc__, allow_abbrev=False, formatter_class=style)
+    found = CommandParser("earth", (__doc__ or "").partition(": ")[2])
     for name, about in FLAGS:
-        found.add_argument(f"--{name}", **about)
-    found.add_argument("--no_world", dest="world", action="store_false", help=argparse.SUPPRESS)
+        told = about["help"] + (
+            " (default: %(default)s)" if about.get("default") and about.get("action") is None else ""
+        )
+        found.add_argument(f"--{name}", **{**about, "help": told})
+    found.add_argument("--no_world", dest="world", action="store_false", help="serve your own rasters alone")
     return found
 
 
@@ -99,8 +102,8 @@ def announce(url: str, ready_file: Path | None) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until SIGINT or SIGTERM; returns the exit code."""
-    flags = parser().parse_args(argv)
     try:
+        flags, _ = parser().parse(sys.argv[1:] if argv is None else argv)
         sock = listen(flags.host, flags.port)
         make = partial(providers, flags.assets, flags.world, flags.seed)
         how = settings(flags)

@@ -32,6 +32,8 @@ GCS_SCHEME = "gs://"
 # Beginning of the names of files that are being written. Readers and listings pass over them; a killed process leaves
 # some behind.
 TEMPORARY_PREFIX = ".writing-"
+# Of one letter they are drives.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 # The machine, as it stands in such names: a process number means something on its own machine only.
 _MACHINE = hashlib.blake2b(socket.gethostname().encode(), digest_size=4).hexdigest()
 _TEMPORARY_NAME = re.compile(re.escape(TEMPORARY_PREFIX) + r"(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-")
@@ -55,6 +57,21 @@ class StoredFile:
 def is_gcs(path: str | os.PathLike[str]) -> bool:
     """Whether `path` names an object of Google Cloud Storage."""
     return os.fspath(path).startswith(GCS_SCHEME)
+
+
+def check_folder(path: str) -> None:
+    """Check that a folder to write to is named as one, before anything is asked or fetched for it.
+
+    Raises:
+        InputError: It is empty, of another scheme than `gs://`, or has no bucket.
+    """
+    scheme = _SCHEME.match(path)
+    if not path:
+        raise InputError("output is empty: name a folder, local or gs://bucket/folder")
+    if scheme and not re.match(r"gs://[^/]", path):
+        raise InputError(
+            f"output={path!r} is neither a local folder nor gs://bucket/folder: copy it elsewhere afterwards"
+        )
 
 
 def join(base: str | os.PathLike[str], *parts: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rsbot_beam import storage
+from rsbot_beam.errors import InputError
 from rsbot_beam.storage import StoredFile, join
 
 
@@ -257,3 +258,16 @@ def test_remove_leftovers(tmp_path: Path) -> None:
 
 def test_remove_leftovers_of_a_missing_folder(any_folder: str) -> None:
     assert storage.remove_leftovers(join(any_folder, "nowhere")) == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["s3://b/x", "gs://", "gs:///x", "gs:/b/x", "file:///tmp/x", "hdfs://h/x", "https://a/b"]
+)
+def test_a_folder_of_another_scheme(path: str) -> None:
+    with pytest.raises(InputError, match="is neither a local folder nor gs://bucket/folder"):
+        storage.check_folder(path)
+
+
+@pytest.mark.parametrize("path", ["out", "/tmp/a b", "../x", "gs://b", "gs://b/x", "C:\\data", "a/b:c"])
+def test_a_folder_that_may_be_written_to(path: str) -> None:
+    storage.check_folder(path)

@@ -31,7 +31,7 @@ def read_description(
         content = json.loads(storage.read_text(path))
     except FileNotFoundError:
         return None
-    except ValueError as cause:
+    except (json.JSONDecodeError, UnicodeDecodeError) as cause:
         raise error(f"{path} is damaged ({cause}): {remedy}") from cause
     if not isinstance(content, dict):
         raise error(f"{path} is damaged (it is no JSON object): {remedy}")

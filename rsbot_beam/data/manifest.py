@@ -13,10 +13,14 @@ from rsbot_beam.errors import DatasetError
 
 FILE = "export.json"
 MAP_FILE = "predict.json"
-_OWNERS = {FILE: "a dataset", MAP_FILE: "a map", "train.json": "a model"}
+TRAIN_FILE = "train.json"
+_OWNERS = {FILE: "a dataset", MAP_FILE: "a map", TRAIN_FILE: "a model"}
+_RUNS = {FILE: "export", MAP_FILE: "map", TRAIN_FILE: "training"}
 VERSION = 2
 # Told to people, not compared: the same run may be continued through another endpoint or from a file of another name.
 INFORMATION = "information"
+# What is compared by a hash -> what the information has of it.
+_TOLD_BY = {"region": "region", "request": "recipe"}
 
 
 def layout_from_dict(content: Mapping[str, Any]) -> Layout:
@@ -44,7 +48,7 @@ def read_manifest(root: str, file: str = FILE) -> dict[str, Any] | None:
 
     Args:
         root: The folder, local or `gs://`.
-        file: `FILE` of a dataset, `MAP_FILE` of a map.
+        file: `FILE` of a dataset, `MAP_FILE` of a map, `TRAIN_FILE` of a model.
 
     Raises:
         DatasetError: It is damaged, or the folder is none.
@@ -56,7 +60,7 @@ def read_manifest(root: str, file: str = FILE) -> dict[str, Any] | None:
         return None
     except OSError as error:
         raise _unusable(root, error) from error
-    except ValueError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path} is damaged ({error}): give another output folder, or remove this one") from error
     return manifest
 
@@ -101,9 +105,12 @@ def is_claimed(root: str, manifest: Mapping[str, Any], file: str = FILE) -> bool
 def _check_same(root: str, found: object, plain: object, file: str) -> None:
     differences = list(_differences(found, plain))
     if differences:
-        listed = "".join(f"\n  {name}: there {old}, now {new}" for name, old, new in differences)
+        listed = "".join(
+            f"\n  {name}: there {_told(name, found)}{old}, now {_told(name, plain)}{new}"
+            for name, old, new in differences
+        )
         raise DatasetError(
-            f"{root} belongs to another {'export' if file == FILE else 'map'}; what differs:{listed}\n"
+            f"{root} belongs to another {_RUNS[file]}; what differs:{listed}\n"
             "Give another --output, or the same settings to continue it"
         )
 
@@ -127,6 +134,13 @@ def _differences(old: object, new: object, name: str = "") -> Iterator[tuple[str
             yield from _differences(old.get(key), new.get(key), f"{name}.{key}" if name else key)
     else:
         yield name, _short(old), _short(new)
+
+
+def _told(name: str, manifest: object) -> str:
+    """What a hash stands for, as the user wrote it, or nothing."""
+    information = manifest.get(INFORMATION) if isinstance(manifest, dict) else None
+    text = information.get(_TOLD_BY.get(name)) if isinstance(information, dict) else None
+    return f"{text} " if text else ""
 
 
 def _short(value: object) -> str:

@@ -39,7 +39,7 @@ def read_map_file(root: str) -> dict[str, Any] | None:
         wrong = _wrong_part(content)
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is damaged ({error}): remove it and start the same command again") from error
     if wrong:
         raise InputError(f"{path} is damaged ({wrong}): remove it and start the same command again")

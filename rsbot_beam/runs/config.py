@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rsbot_beam import storage
 from rsbot_beam.data.period import Period
 from rsbot_beam.data.splits import SpatialSplit
 from rsbot_beam.earthengine.endpoint import Endpoint
@@ -72,8 +73,7 @@ class ExportConfig:
             )
         if self.patch_size < 1:
             raise InputError(f"patch_size={self.patch_size} must be 1 or more pixels")
-        if not self.output:
-            raise InputError("output is empty: name a folder for the dataset")
+        storage.check_folder(self.output)
 
     def split(self, grid_crs: str) -> SpatialSplit:
         """The split of the tiles of a grid."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from rsbot_beam import storage
 from rsbot_beam.data.period import Period
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import InputError
@@ -67,6 +68,7 @@ class PredictConfig:
     allow_dead_letters: bool = False
 
     def __post_init__(self) -> None:
+        storage.check_folder(self.output)
         if (self.year is None) == (self.period is None):
             raise InputError("give either --year 2023 or --period 2023-04-01,2023-10-01")
         if self.block_side & (self.block_side - 1) or not 0 <= self.block_side <= MAX_BLOCK_SIDE:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
+from rsbot_beam import storage
 from rsbot_beam.errors import InputError
 from rsbot_beam.models.classes import Weighting
 
@@ -66,8 +67,7 @@ class TrainConfig:
         for name, kind in (("schedule", Schedule), ("class_weights", Weighting)):
             if getattr(self, name) not in get_args(kind):
                 raise InputError(f"{name}={getattr(self, name)!r} is not one of {', '.join(get_args(kind))}")
-        if not self.output:
-            raise InputError("output is empty: name a folder for the model")
+        storage.check_folder(self.output)
 
     def for_dataset(self, task: str, patches: int) -> TrainConfig:
         """The same with all that follows from the model's task and the number of patches in the train split."""

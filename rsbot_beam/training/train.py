@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import require_dataset_file
+from rsbot_beam.data.manifest import TRAIN_FILE, claim, is_claimed
 from rsbot_beam.data.model_file import MODEL_FILE, damaged_files, read_model_file, write_model_file
 from rsbot_beam.errors import InputError
 from rsbot_beam.models.receptive_field import receptive_field
 from rsbot_beam.models.registry import load_model_definition
 from rsbot_beam.pages.shown import Shown
-from rsbot_beam.training.claim import check_claim, claim
 from rsbot_beam.training.config import TrainConfig
 from rsbot_beam.training.description import describe_model, manifest
 from rsbot_beam.training.fit import checkpoints_of, fit
@@ -63,14 +63,14 @@ def run_training(config: TrainConfig) -> TrainResult:
     definition = load_model_definition(config.model, config.settings)
     config = config.for_dataset(definition.task, content["splits"]["train"]["examples"])
     asked = manifest(config, definition, content)
-    check_claim(config.output, asked)
+    is_claimed(config.output, asked, TRAIN_FILE)
     finished = _finished(config.output)
     if finished is not None:
         LOGGER.info("%s is complete: nothing to do", config.output)
         return TrainResult(config.output, finished, was_complete=True)
     with precision(config.mixed_precision):
         prepared = prepare(config, definition, content)
-        claim(config.output, asked)
+        claim(config.output, asked, TRAIN_FILE)
         storage.remove_leftovers(config.output)
         return TrainResult(config.output, _train(config, prepared, content))
 

@@ -38,8 +38,8 @@ def gone_within(url: str, seconds: float) -> bool:
 
 
 def test_flags_become_settings():
-    flags = command.parser().parse_args(
-        ["--latency", "0.5±0.1", "--rate_429", "0.2", "--max_qps", "0", "--retry_after", "3", "--record", "--no_world"]
+    flags, _ = command.parser().parse(
+        ["--latency", "0.5±0.1", "--rate-429", "0.2", "--max_qps", "0", "--retry_after", "3", "--record", "--no_world"]
     )
     found = command.settings(flags)
     assert found.faults.latency == "0.5±0.1"
@@ -57,10 +57,9 @@ def test_wrong_flags_end_with_2_and_a_message(flags, capsys):
     assert capsys.readouterr().err.startswith("rsbot earth: ")
 
 
-def test_unknown_flags_end_with_2():
-    with pytest.raises(SystemExit) as caught:
-        command.main(["--no_such_flag"])
-    assert caught.value.code == 2
+def test_unknown_flags_end_with_2_and_the_nearest(capsys):
+    assert command.main(["--prot", "1"]) == 2
+    assert capsys.readouterr().err == "rsbot earth: unknown flag --prot; did you mean --port?\n"
 
 
 def test_a_port_in_use_is_an_input_error():

@@ -80,6 +80,12 @@ def test_a_value_that_beam_does_not_take() -> None:
         export.parser().parse([*GIVEN, "--direct_num_workers", "many"])
 
 
+@pytest.mark.parametrize("command", ["recipes", "models", "upload", "view", "evaluate", "train"])
+def test_a_command_without_a_pipeline_takes_no_flags_of_beam(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert rsbot.main([command, "--temp_location", "x"]) == 2
+    assert "unknown flag --temp_location" in capsys.readouterr().err
+
+
 def test_flags_are_not_abbreviated() -> None:
     with pytest.raises(InputError, match="unknown flag --patch"):
         export.parser().parse([*GIVEN, "--patch", "8"])

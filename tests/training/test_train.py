@@ -15,7 +15,6 @@ import pytest
 
 from rsbot_beam import storage
 from rsbot_beam.errors import DatasetError, InputError, RsbotError
-from rsbot_beam.training.claim import claim
 from tests.training.conftest import SMALL, config, train
 
 pytestmark = pytest.mark.slow
@@ -336,15 +335,3 @@ def test_epochs_follow_from_task_and_patches_unless_they_are_given(task: str, pa
 def test_an_output_is_needed() -> None:
     with pytest.raises(InputError, match="output is empty"):
         config("ds", "")
-
-
-def test_a_folder_that_is_a_file_cannot_be_claimed(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot be a model's folder .*give another --output"):
-        claim(str(tmp_path / "file"), {"a": 1})
-
-
-def test_a_damaged_claim_is_told(tmp_path: Path) -> None:
-    (tmp_path / "train.json").write_text("{")
-    with pytest.raises(InputError, match=r"train.json is damaged"):
-        claim(str(tmp_path), {"a": 1})
