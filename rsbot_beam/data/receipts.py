@@ -174,13 +174,17 @@ class ReceiptStore:
             storage.remove(self.dead_letters_path(receipt.block))
         storage.write_bytes(self.path(receipt.block), receipt.to_json())
 
+    def files(self) -> list[storage.StoredFile]:
+        """All receipts' files, sorted by name."""
+        return list(storage.list_files(storage.join(self.root, FOLDER), ".json"))
+
     def all(self) -> Iterator[Receipt]:
         """All receipts, in the order of their blocks' names; many are read at a time.
 
         Raises:
             InputError: One is damaged.
         """
-        paths = [file.path for file in storage.list_files(storage.join(self.root, FOLDER), ".json")]
+        paths = [file.path for file in self.files()]
         with ThreadPoolExecutor(_READERS) as pool:
             yield from pool.map(_read, paths)
 
@@ -191,7 +195,8 @@ class ReceiptStore:
 
 
 def _read(path: str) -> Receipt:
+    content = storage.read_bytes(path)
     try:
-        return Receipt.from_json(storage.read_text(path))
+        return Receipt.from_json(content.decode())
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(f"{path} is damaged ({error}): remove it, and the block is predicted again") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,15 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions, PipelineOpt
 from apache_beam.runners.runner import PipelineState
 
 from rsbot_beam.errors import InputError, RsbotError
-from rsbot_beam.runs.beam_options import is_one_process
+from rsbot_beam.runs.beam_options import is_local, is_one_process
 from rsbot_beam.runs.dataflow import is_dataflow, is_only_described
 from rsbot_beam.runs.in_notebooks import not_interactive
 from rsbot_beam.runs.progress_line import LOGGER, progress_line
+from rsbot_beam.runs.stored import StoredTiles
+
+# How an interrupt looks in the text of an error that came through a worker: at its beginning, or the last of a traceback.
+_INTERRUPTED = re.compile(r"^KeyboardInterrupt\b", re.MULTILINE)
+_MOST_CAUSES = 20
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,13 @@ def run_pipeline(step: str, options: PipelineOptions, build: Callable[[beam.Pipe
         google.job_name = f"rsbot-{step}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
     pipeline = _pipeline(options)
     build(pipeline)
+    with _interruptible():
+        _run(pipeline, step, options, google)
+    if not named:
+        google.job_name = None
+
+
+def _run(pipeline: beam.Pipeline, step: str, options: PipelineOptions, google: GoogleCloudOptions) -> None:
     result = pipeline.run()
     if is_only_described(options):
         location = google.template_location
@@ -82,8 +95,26 @@ def run_pipeline(step: str, options: PipelineOptions, build: Callable[[beam.Pipe
         raise RsbotError(_failed(step, google, str(error))) from error
     if state in (PipelineState.FAILED, PipelineState.CANCELLED):
         raise RsbotError(_failed(step, google, str(state)))
-    if not named:
-        google.job_name = None
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C is what it is: local runners pass it through Beam's workers, which make an error of the step of it."""
+    try:
+        yield
+    except Exception as error:
+        if _is_interrupt(error):
+            raise KeyboardInterrupt from error
+        raise
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    seen = 0
+    while error is not None and seen < _MOST_CAUSES:
+        if isinstance(error, KeyboardInterrupt) or _INTERRUPTED.search(str(error)):
+            return True
+        error, seen = error.__cause__ or error.__context__, seen + 1
+    return False
 
 
 def _pipeline(options: PipelineOptions) -> beam.Pipeline:
@@ -101,10 +132,24 @@ def _failed(step: str, google: GoogleCloudOptions, why: str) -> str:
 
 
 @contextmanager
-def progress(step: str, total: int | None, unit: str, options: PipelineOptions) -> Iterator[None]:
-    """A progress line where this process does the work, and a word where it does not."""
+def progress(
+    step: str, total: int | None, unit: str, options: PipelineOptions, stored: StoredTiles | None = None
+) -> Iterator[None]:
+    """A progress line where this machine does the work, and a word where it does not.
+
+    Args:
+        step: Name of the step.
+        total: How many there are, or None if that is not known.
+        unit: What is counted.
+        options: Beam's.
+        stored: Counts what other processes of this machine have done.
+    """
     if is_one_process(options):
         with progress_line(step, total, unit):
+            yield
+        return
+    if stored is not None and is_local(options):
+        with progress_line(step, total, unit), stored.counting():
             yield
         return
     LOGGER.info("%s: %s, in other processes", step, f"{total:,} {unit}" if total is not None else f"all {unit}")

@@ -8,13 +8,14 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import DebugOptions, DirectOptions, PipelineOptions
 
 from rsbot_beam import storage
-from rsbot_beam.data.receipts import FOLDER, MapTally
+from rsbot_beam.data.receipts import FOLDER, MapTally, ReceiptStore
 from rsbot_beam.errors import LostTilesError
 from rsbot_beam.runs.beam_options import is_local, is_one_process, worker_processes
 from rsbot_beam.runs.dataflow import is_dataflow, is_only_described, processes_per_machine, with_requirements
 from rsbot_beam.runs.launch import progress, run_pipeline
 from rsbot_beam.runs.map_plan import MapPlan
 from rsbot_beam.runs.map_settings import map_settings
+from rsbot_beam.runs.stored import StoredTiles
 from rsbot_beam.transforms.enumerate import EnumerateShards
 from rsbot_beam.transforms.map_blocks import MapSettings
 from rsbot_beam.transforms.predict import PredictBlocks, WriteMapTotals, read_map_totals
@@ -41,7 +42,7 @@ def predict_step(plan: MapPlan, options: PipelineOptions) -> MapTally:
     if is_dataflow(options):
         debug = options.view_as(DebugOptions)
         debug.number_of_worker_harness_threads = debug.number_of_worker_harness_threads or HARNESS_THREADS
-    with progress("predict", asked, "tiles", options):
+    with progress("predict", asked, "tiles", options, StoredTiles.of_receipts(ReceiptStore(plan.config.output))):
         run_pipeline(
             "predict",
             with_requirements(options, REQUIREMENTS),

@@ -13,6 +13,7 @@ from rsbot_beam.runs.dataflow import is_only_described
 from rsbot_beam.runs.launch import progress, run_pipeline
 from rsbot_beam.runs.plan import ExportPlan, block_bytes
 from rsbot_beam.runs.sampling import drawn_before, sample_step, samples_path
+from rsbot_beam.runs.stored import StoredTiles
 from rsbot_beam.transforms.enumerate import EnumerateSamples, EnumerateShards, sampled_shards
 from rsbot_beam.transforms.fetch import FetchPatches
 from rsbot_beam.transforms.raw import WriteRawShards, WriteTotals, read_totals
@@ -33,7 +34,7 @@ def fetch_step(plan: ExportPlan, options: PipelineOptions) -> Tally:
     storage.remove(totals)
     samples = sample_step(plan, options) if plan.is_sampled else None
     asked = plan.cover.count() if samples is None else len(samples)
-    with progress("fetch", asked, "tiles", options):
+    with progress("fetch", asked, "tiles", options, StoredTiles.of_shards(plan.store)):
         run_pipeline("fetch", options, lambda pipeline: build_fetch(pipeline, plan, options, totals))
     if not storage.exists(totals):
         raise LostTilesError(f"the fetch pipeline ended without its totals ({totals}): start the same command again")
