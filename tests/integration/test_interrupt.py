@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rsbot_beam.data.receipts import ReceiptStore
 from rsbot_beam.runs.launch import _interruptible
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 SOON = 30
 
 
-def interrupt(child: Any, begun: Callable[[], bool]) -> Any:
+def interrupt(child: Any, begun: Callable[[], object]) -> Any:
     """Send Ctrl-C to the process and all of its children, as a terminal does, once the run has begun to store."""
     deadline = time.monotonic() + 120
     while not begun():
@@ -52,9 +53,7 @@ def test_an_export(
 def test_a_map(earth: Any, start_predict: Callable[..., Any], tmp_path: Path) -> None:
     output = tmp_path / "out"
     earth.faults(latency="0.5")
-    done = interrupt(
-        start_predict(output, max_requests=2, block_side=1), lambda: any((output / "receipts").glob("*.json"))
-    )
+    done = interrupt(start_predict(output, max_requests=2, block_side=1), ReceiptStore(str(output)).files)
     assert done.code == 130, done.text
     assert done.text.rstrip().endswith("rsbot: stopped; the same command continues where it was")
     assert "Traceback" not in done.text
