@@ -70,11 +70,11 @@ def parser(command: str) -> CommandParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `rsbot plan`; returns the exit code."""
     arguments = list(argv or [])
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments:
+        raise InputError(f"rsbot plan needs the command to plan, {' or '.join(COMMANDS)}\n{USAGE}")
+    if arguments[0] in ("-h", "--help"):
         print(USAGE)
-        if arguments:
-            raise SystemExit(0)  # as argparse does after any command's help
-        return 2
+        raise SystemExit(0)  # as argparse does after any command's help
     if arguments[0] not in COMMANDS:
         raise InputError(f"rsbot plan has no {arguments[0]!r}{suggest(arguments[0], COMMANDS)}\n{USAGE}")
     flags, beam_flags = parser(arguments[0]).parse(arguments[1:])

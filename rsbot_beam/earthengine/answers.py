@@ -68,6 +68,13 @@ def error_of(status: int, headers: Mapping[str, str], body: bytes) -> EarthEngin
         return AuthenticationError(f"Earth Engine does not accept the credentials: {message}. {REMEDY_LOGIN}", status)
     if status == 403:
         return AuthenticationError(f"Earth Engine denies permission: {message}. {REMEDY_PERMISSION}", status)
+    if 300 <= status < 400:
+        where = headers.get("Location") or "an address that it does not name"
+        return PermanentError(
+            f"the endpoint sends requests on to {where} (HTTP {status}): it is no Earth Engine, or asks for a login. Check "
+            "--ee_url",
+            status,
+        )
     if status == 408 or status >= 500:
         return TransientError(f"Earth Engine failed: {message}", status)
     return PermanentError(f"Earth Engine refuses the request: {message}", status)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import ee
 import google.auth.credentials
+import google.auth.exceptions
 from ee import deprecation
 
 from rsbot_beam.earthengine.answers import REMEDY_LOGIN, REMEDY_PERMISSION
@@ -92,6 +93,9 @@ def _no_deprecations() -> Iterator[None]:
 
 def _connection_error(endpoint: Endpoint, project: str, error: Exception) -> EarthEngineError:
     text = str(error)[:500]
+    if endpoint.credentials == "none" and isinstance(error, google.auth.exceptions.InvalidOperation):
+        # What google-auth says when an answer 401 makes it renew a token that it does not have.
+        return AuthenticationError(f"{endpoint.url} asks for credentials, but none were given (none). {REMEDY_LOGIN}")
     words = f"{type(error).__name__} {text}".lower()
     if any(word in words for word in ("refresherror", "credential", "unauthenticated", "401", "authorize")):
         return AuthenticationError(f"{endpoint.url} does not accept the credentials: {text} {REMEDY_LOGIN}")

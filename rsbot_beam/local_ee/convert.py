@@ -148,6 +148,16 @@ def _exactly(kind: type, name: str) -> Callable[[Any, Environment], Any]:
     return convert
 
 
+def to_filter(value: Value, environment: Environment) -> Value:
+    """A filter, or the text of one."""
+    if isinstance(value, str):
+        # Filters are made of converted arguments themselves.
+        from rsbot_beam.local_ee.functions.filter_texts import filter_of_text
+
+        return filter_of_text(value)
+    return _exactly(Filter, "Filter")(value, environment)
+
+
 CONVERTERS: dict[Any, Callable[[Any, Environment], Any]] = {
     Image: to_image,
     Collection: to_collection,
@@ -162,7 +172,7 @@ CONVERTERS: dict[Any, Callable[[Any, Environment], Any]] = {
     list: to_list,
     dict: to_dict,
     DateRange: _exactly(DateRange, "DateRange"),
-    Filter: _exactly(Filter, "Filter"),
+    Filter: to_filter,
     Reducer: _exactly(Reducer, "Reducer"),
     Kernel: _exactly(Kernel, "Kernel"),
     PixelType: _exactly(PixelType, "PixelType"),

@@ -212,7 +212,7 @@ def constant_image(value: Value) -> Image:
     names = (
         ["constant"]
         if not isinstance(value, list) or len(value) == 1
-        else [f"constant_{index}" if index else "constant" for index in range(len(numbers))]
+        else [f"constant_{index}" for index in range(len(numbers))]
     )
     bands = [Band(name, constant_type(number)) for name, number in zip(names, numbers, strict=True)]
 

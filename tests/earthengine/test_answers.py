@@ -63,6 +63,12 @@ def test_a_rate_limit_hidden_in_the_details_is_throttled() -> None:
     assert isinstance(error_of(403, {}, body), ThrottledError)
 
 
+def test_a_redirection_says_where_to() -> None:
+    error = error_of(302, {"Location": "https://login.example/x"}, b"")
+    assert "sends requests on to https://login.example/x (HTTP 302)" in str(error)
+    assert "--ee_url" in str(error)
+
+
 def test_remedies_name_what_to_do() -> None:
     assert "gcloud auth application-default login" in str(error_of(401, {}, b""))
     assert "--ee_project" in str(error_of(403, {}, b""))

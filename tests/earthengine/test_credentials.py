@@ -18,10 +18,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from rsbot_beam.earthengine import PixelFetcher, PixelSource
+from rsbot_beam.earthengine import PixelFetcher, PixelSource, session
 from rsbot_beam.earthengine.credentials import MARGIN, TokenSource, load_credentials
+from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import AuthenticationError, InputError, TransientError
 from rsbot_beam.geometry.tile import TileBlock
+from tests.loopback import Says, scripted
 
 BLOCK = TileBlock("EPSG:32633", 10.0, 64, -400_000, 50_000, 8, 8)
 
@@ -208,3 +210,11 @@ def test_without_credentials_nobody_can_work_and_all_know_at_once(
     with pytest.raises(InputError, match="no file"):
         fetcher.fetch(source, BLOCK.geobox)
     assert not earth.asked
+
+
+def test_an_endpoint_that_wants_credentials_and_got_none() -> None:
+    denied = Says(401, {"error": {"code": 401, "message": "Request is missing required authentication credential."}})
+    with scripted(lambda _: denied) as server:
+        endpoint = Endpoint(url=server.url, credentials="none", project="p")
+        with pytest.raises(AuthenticationError, match=r"asks for credentials, but none were given.*gcloud auth"):
+            session.initialize(endpoint)

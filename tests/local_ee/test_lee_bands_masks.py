@@ -36,6 +36,8 @@ def test_add_bands_names(earth):
     assert image.addBands(image.select("B1")).bandNames().getInfo() == ["B1", "B2", "B1_1"]
     assert image.addBands(ee.Image(3).rename("B2"), overwrite=True).bandNames().getInfo() == ["B1", "B2"]
     assert ee.Image([1, 2, 3]).bandNames().getInfo() == ["constant", "constant_1", "constant_2"]
+    assert ee.Image.constant([1, 2, 3]).bandNames().getInfo() == ["constant_0", "constant_1", "constant_2"]
+    assert ee.Image.constant(1).bandNames().getInfo() == ["constant"]
     assert ee.Image.cat([image, ee.Image(1).rename("x")]).bandNames().getInfo() == ["B1", "B2", "x"]
 
 

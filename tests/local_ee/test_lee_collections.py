@@ -219,3 +219,33 @@ def test_image_reduce(earth, samples):
 def test_reducers_that_give_lists_make_no_image(earth):
     with pytest.raises(ee.EEException, match="cannot become a band"):
         earth.pixels(ee.ImageCollection("TEST/SERIES").reduce(ee.Reducer.toList()))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("cloud < 20", "I0 I1"),
+        ("cloud <= 20", "I0 I1 I2"),
+        ("20 <= cloud", "I2 I3 I4 I5 I6"),
+        ("cloud >= 10 and cloud != 30 && cloud < 50", "I1 I2 I4"),
+        ("cloud = 0 or cloud == 60 || cloud > 1e9", "I0 I6"),
+        ("not (cloud > 5) or cloud > 5.5e1", "I0 I6"),
+        ("!(cloud > 5 or cloud <> 0)", "I0"),
+        ("system:index == 'I3'", "I3"),
+        ('system:index == "I3" or "I4" = system:index', "I3 I4"),
+        ("cloud == cloud and cloud > -1", "I0 I1 I2 I3 I4 I5 I6"),
+        ("nothing < 3", ""),
+        ("system:time_start < 1675468800000", "I0"),
+    ],
+)
+def test_filters_as_text(earth, text, wanted):
+    found = ee.ImageCollection("TEST/SERIES").filter(text).aggregate_array("system:index").getInfo()
+    assert found == wanted.split()
+
+
+@pytest.mark.parametrize(
+    "text", ["cloud <", "cloud < 20)", "(cloud < 20", "1 < 2", "cloud # 3", "cloud", "cloud < < 3"]
+)
+def test_a_filter_that_cannot_be_read(earth, text):
+    with pytest.raises(ee.EEException, match="cannot be read"):
+        ee.ImageCollection("TEST/SERIES").filter(text).size().getInfo()

@@ -81,7 +81,10 @@ def test_help_needs_no_command(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "rsbot plan predict" in said
     assert "exit codes" in said
-    assert run_command(rsbot.main, ["plan"]) == 2
+
+
+def test_without_a_command_it_says_which_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "rsbot plan needs the command to plan, export or predict" in refused([], capsys)
 
 
 def test_the_help_of_a_plan_has_both_kinds_of_flags(capsys: pytest.CaptureFixture[str]) -> None:

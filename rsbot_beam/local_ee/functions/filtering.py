@@ -89,11 +89,11 @@ def _register(name: str, test: Test) -> None:
         left_value: Value = None,
     ) -> Filter:
         return comparison(
-            test, left_field, left_value, right_field, right_value, **_hints(name, left_field, right_value, left_value)
+            test, left_field, left_value, right_field, right_value, **hints(name, left_field, right_value, left_value)
         )
 
 
-def _hints(name: str, left_field: Value, right_value: Value, left_value: Value) -> dict[str, Any]:
+def hints(name: str, left_field: Value, right_value: Value, left_value: Value) -> dict[str, Any]:
     """What a comparison demands of the time."""
     if name == "dateRangeContains" and isinstance(left_value, DateRange):
         return {"times": (left_value.start, left_value.end)}
