@@ -71,9 +71,7 @@ class _Pixels(NamedTuple):
 
     def above(self, origin: tf.Tensor) -> tf.Tensor:
         """Values above the band's origin, float32: of a level far from 0 float32 alone would keep no digits below."""
-        if self.exact.dtype == tf.float32:
-            return self.plain
-        return tf.cast(self.exact - origin, tf.float32)
+        return tf.cast(self.exact - tf.cast(origin, self.exact.dtype), tf.float32)
 
 
 def _normalised(
@@ -149,12 +147,12 @@ def _statistics(
     """
     low = tft.min(_extreme(pixels, tf.reduce_min, np.inf), reduce_instance_dims=False, name=f"{feature}_min")
     high = tft.max(_extreme(pixels, tf.reduce_max, -np.inf), reduce_instance_dims=False, name=f"{feature}_max")
-    origins = _origins(bands, low, high)
+    origins = _origins(low, high)
     least, most = tf.cast(low - origins, tf.float32), tf.cast(high - origins, tf.float32)
     values = [p.above(origins[i]) for i, p in enumerate(pixels)]
     valid = [p.valid for p in pixels]
     histograms = [
-        _histogram(x, v, band, least[i], most[i])
+        _histogram(x, v, band, origins[i], least[i], most[i])
         for i, (x, v, band) in enumerate(zip(values, valid, bands, strict=True))
     ]
     sums = tf.stack([_moments(*items) for items in zip(values, valid, bands, histograms, strict=True)])
@@ -180,11 +178,10 @@ def _statistics(
     )
 
 
-def _origins(bands: tuple[Band, ...], low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
+def _origins(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
     """(bands,) float64: the least value where values lie far from 0, such as dates or identifiers, elsewhere 0."""
-    wide = tf.constant([not _is_narrow(band) for band in bands])
     far = tf.maximum(tf.abs(low), tf.abs(high)) > FAR * (high - low)
-    return tf.where(wide & far & tf.math.is_finite(low), low, tf.zeros_like(low))
+    return tf.where(far & tf.math.is_finite(low), low, tf.zeros_like(low))
 
 
 class _Histogram(NamedTuple):
@@ -200,8 +197,10 @@ class _Histogram(NamedTuple):
         return int(self.counts.shape[0])
 
 
-def _histogram(x: tf.Tensor, valid: tf.Tensor, band: Band, least: tf.Tensor, most: tf.Tensor) -> _Histogram:
-    start, width, bins = _bins(band, least, most)
+def _histogram(
+    x: tf.Tensor, valid: tf.Tensor, band: Band, origin: tf.Tensor, least: tf.Tensor, most: tf.Tensor
+) -> _Histogram:
+    start, width, bins = _bins(band, origin, least, most)
     index = tf.cast((tf.boolean_mask(x, valid) - start) / width, tf.int32)
     counts = tf.math.bincount(tf.clip_by_value(index, 0, bins - 1), minlength=bins, maxlength=bins, dtype=tf.int64)
     total = tft.sum(counts[tf.newaxis], reduce_instance_dims=False, name=f"{band.name}_histogram")
@@ -250,10 +249,11 @@ def _quantiles(histogram: _Histogram, wanted: tuple[float, ...]) -> tf.Tensor:
     return tf.reshape(values, [len(wanted)])  # searchsorted leaves even the rank open
 
 
-def _bins(band: Band, least: tf.Tensor, most: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, int]:
+def _bins(band: Band, origin: tf.Tensor, least: tf.Tensor, most: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, int]:
     """Start of the histogram, width of a bin, number of bins."""
     if _is_narrow(band):
-        return tf.constant(float(np.iinfo(band.numpy).min)), tf.constant(1.0), 2 ** (8 * band.numpy.itemsize)
+        start = tf.cast(float(np.iinfo(band.numpy).min) - origin, tf.float32)
+        return start, tf.constant(1.0), 2 ** (8 * band.numpy.itemsize)
     width = tf.maximum((most - least) / (WIDE_BINS - 1), tf.constant(np.finfo(np.float32).tiny))
     return least, width, WIDE_BINS
 

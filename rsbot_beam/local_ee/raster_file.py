@@ -44,7 +44,8 @@ class RasterFile:
         dtypes: Of the bands.
         names: Band descriptions, `b1`, `b2` ... where there are none.
         nodata: Of the bands, None where they have none.
-        masked: Which bands the file has a mask for, of its own or as an alpha band.
+        masked: Which bands the file has a mask for. An alpha band is none: in files of four bands of bytes that Earth Engine
+            exported, such as NAIP, it is the near infrared.
     """
 
     path: Path
@@ -77,7 +78,7 @@ class RasterFile:
                     source.dtypes,
                     tuple(name or f"b{number}" for number, name in enumerate(source.descriptions, 1)),
                     source.nodatavals,
-                    tuple(MaskFlags.per_dataset in flags for flags in source.mask_flag_enums),
+                    tuple(MaskFlags.per_dataset in f and MaskFlags.alpha not in f for f in source.mask_flag_enums),
                 )
         except RasterioError as error:
             raise InputError(f"{path} cannot be read as a raster: {error}.") from error

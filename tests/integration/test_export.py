@@ -152,11 +152,11 @@ def train_pixels(patches: dict[str, Patch], examples: dict[str, list[dict[str, A
 def test_examples_are_the_normalised_patches(
     patches: dict[str, Patch], examples: dict[str, list[dict[str, Any]]], train_pixels: dict[str, np.ndarray]
 ) -> None:
-    mean = np.array([x.mean() for x in train_pixels.values()], np.float32)
-    std = np.array([x.std() for x in train_pixels.values()], np.float32)
+    mean = np.array([x.mean(dtype=np.float64) for x in train_pixels.values()])
+    std = np.array([x.std(dtype=np.float64) for x in train_pixels.values()])
     for example in (example for split in SPLITS for example in examples[split]):
         patch = patches[example["tile"].decode()]
-        raw = np.stack([patch.pixels[band].astype(np.float32) for band in train_pixels], axis=-1)
+        raw = np.stack([patch.pixels[band].astype(np.float64) for band in train_pixels], axis=-1)
         valid = np.stack([patch.valid[band] for band in train_pixels], axis=-1)
         wanted = np.where(valid, (raw - mean) / std, 0)
         assert example["image"].dtype == np.float32

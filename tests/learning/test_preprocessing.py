@@ -176,6 +176,8 @@ FAR_FROM_ZERO = {
     "year_day": ("int32", 2_023_150, 30),
     "unsigned": ("uint32", 4_294_967_000, 200),
     "kelvin": ("float32", 300.0, 0.01),
+    "narrow": ("int16", 15_690, 9),
+    "byte": ("uint8", 250, 5),
     "below": ("float64", -8.0e9, 5.0),
 }
 
