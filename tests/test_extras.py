@@ -92,7 +92,6 @@ def test_an_export_says_what_it_needs_before_it_fetches(tmp_path: Path) -> None:
     [
         ("starlette,uvicorn", ("earth",), "rsbot-beam[local]"),
         (LEARNING, ("models",), "rsbot-beam[learning]"),
-        ("jinja2,markupsafe", ("view", "."), "rsbot-beam[views]"),
     ],
 )
 def test_a_command_says_which_extra_it_needs(missing: str, arguments: tuple[str, ...], named: str) -> None:

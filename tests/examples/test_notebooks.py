@@ -77,7 +77,7 @@ def test_notebooks_are_kept_without_outputs(name: str) -> None:
 
 @pytest.mark.integration
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize("name", ["crops", pytest.param("wind", marks=pytest.mark.long)])
 def test_a_notebook_runs_and_shows_what_it_makes(
     name: str,
     tmp_path: Path,

@@ -19,6 +19,8 @@ from rsbot_beam.geometry import TileBlock
 from rsbot_beam.maps.cog import is_whole, overview_share, write_cog
 from rsbot_beam.maps.styles import map_styles, raster_path, rgb
 
+pytestmark = pytest.mark.slow
+
 CLASSES = (LabelClass(10, "Trees & <shrubs>", "#006400"), LabelClass(20, "Grass", "#ffff4c"), LabelClass(90, "Water"))
 STYLES = map_styles(CLASSES)
 BLOCK = TileBlock("EPSG:32719", 10.0, 256, -630_016, 25_088, 8, 8)  # 2048 x 2048: two overviews

@@ -29,6 +29,8 @@ from rsbot_beam.maps.tiles import MapTiles
 from rsbot_beam.views.colour_vision import perceived
 from tests.maps.drawn_maps import CLASSES, lonlat_of, said_at, write_map
 
+pytestmark = pytest.mark.slow
+
 COLOURS = {10: (0, 100, 0), 20: (255, 255, 76), 30: (0, 100, 200)}
 # Places of all kinds: blocks of 512 pixels.
 PLACES = {

@@ -18,6 +18,8 @@ from rsbot_beam.models.registry import load_model_definition
 from rsbot_beam.models.serving import serving_model
 from rsbot_beam.models.training_parts import training_parts
 
+pytestmark = pytest.mark.slow
+
 Batch = dict[str, np.ndarray]
 UNET = load_model_definition("unet", {"width": "4", "depth": "1"})
 CENTERNET = load_model_definition("centernet", {"width": "4", "depth": "2", "head": "4", "stride": "4"})

@@ -24,6 +24,7 @@ from rsbot_beam.sampling.ground import outlines_lonlat
 SHARED = Path(os.environ.get("RSBOT_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.real_data,
     pytest.mark.skipif(not (SHARED / "regions").is_dir(), reason=f"no real data in {SHARED}: set RSBOT_SHARED_DATA"),
 ]

@@ -84,10 +84,11 @@ def test_the_seed_makes_a_training_repeatable(plain_dataset: str, plain_model: s
 ALONE = """
 import sys
 import numpy as np, tensorflow as tf
-given = dict(np.load(sys.argv[2]))
-signature = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
-found = signature(**{name: tf.constant(array) for name, array in given.items()})
-np.savez(sys.argv[3], **{name: tensor.numpy() for name, tensor in found.items()})
+for start in range(1, len(sys.argv), 3):
+    model, given, answers = sys.argv[start : start + 3]
+    signature = tf.saved_model.load(model).signatures["serving_default"]
+    found = signature(**{name: tf.constant(array) for name, array in np.load(given).items()})
+    np.savez(answers, **{name: tensor.numpy() for name, tensor in found.items()})
 assert not {"rsbot_beam", "tensorflow_transform"} & set(sys.modules)
 """
 
@@ -100,29 +101,31 @@ def transformed_batch(root: str, model: Any) -> tuple[dict[str, np.ndarray], lis
     return inputs, [tile.decode() for tile in batch["tile"].numpy()]
 
 
-@pytest.mark.parametrize("kind", ["plain", "series"])
 def test_raw_pixels_through_the_signature_equal_examples_through_keras(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+    plain_dataset: str, plain_model: str, series_dataset: str, series_model: str, tmp_path: Path
 ) -> None:
     import keras
 
     from rsbot_beam import read_patches
     from rsbot_beam.learning.serving_inputs import serving_inputs
 
-    root, model = (request.getfixturevalue(f"{kind}_{thing}") for thing in ("dataset", "model"))
-    network = keras.models.load_model(Path(model, "model.keras"))
-    inputs, tiles = transformed_batch(root, network)
-    patches = {str(patch.key): patch for patch in read_patches(root)}
-    np.savez(tmp_path / "given.npz", **serving_inputs([patches[tile] for tile in tiles]))  # type: ignore[arg-type]
-    files = [str(Path(model, "saved_model")), *(str(tmp_path / part) for part in ("given.npz", "found.npz"))]
+    made = {"plain": (plain_dataset, plain_model), "series": (series_dataset, series_model)}
+    files, expected = [], {}
+    for kind, (root, model) in made.items():
+        network = keras.models.load_model(Path(model, "model.keras"))
+        inputs, tiles = transformed_batch(root, network)
+        patches = {str(patch.key): patch for patch in read_patches(root)}
+        np.savez(tmp_path / f"{kind}.npz", **serving_inputs([patches[tile] for tile in tiles]))  # type: ignore[arg-type]
+        files += [str(Path(model, "saved_model")), str(tmp_path / f"{kind}.npz"), str(tmp_path / f"{kind}-found.npz")]
+        expected[kind] = network.predict_on_batch(inputs)
     # Elsewhere, so that neither this package nor tf.Transform can be found.
-    subprocess.run([sys.executable, "-c", ALONE, *files], check=True, cwd=tmp_path, timeout=120, capture_output=True)
-    found = np.load(tmp_path / "found.npz")["probabilities"]
-    expected = network.predict_on_batch(inputs)
-    assert found.shape == (len(tiles), 16, 16, 4)
-    assert np.isfinite(found).all()  # the pixels of the series are not
-    assert np.abs(found - expected).max() <= 1e-5
-    assert found.std() > 0.01
+    subprocess.run([sys.executable, "-c", ALONE, *files], check=True, cwd=tmp_path, timeout=200, capture_output=True)
+    for kind, wanted in expected.items():
+        found = np.load(tmp_path / f"{kind}-found.npz")["probabilities"]
+        assert found.shape[1:] == (16, 16, 4)
+        assert np.isfinite(found).all()  # the pixels of the series are not
+        assert np.abs(found - wanted).max() <= 1e-5
+        assert found.std() > 0.01
 
 
 def test_boxes_are_served_in_place_of_maps(sites_dataset: str, sites_model: str) -> None:

@@ -24,6 +24,8 @@ from rsbot_beam.views.map_picture import map_picture
 from rsbot_beam.views.map_sheet import map_figure
 from rsbot_beam.views.pictures import INVALID
 
+pytestmark = pytest.mark.slow
+
 BOUNDS = (650_000.0, 5_100_000.0, 660_000.0, 5_107_500.0)
 CLASSES = (LabelClass(1, "wheat", "#e69f00"), LabelClass(2, "maize", "#0072b2"), LabelClass(3, "forest", "#009e73"))
 TURBINE, PLANT = LabelClass(1, "wind turbine", "#0072b2"), LabelClass(2, "solar plant", "#e69f00")

@@ -17,6 +17,8 @@ from rsbot_beam.views.colour_vision import CLEAR, perceived
 from rsbot_beam.views.map_frame import LONGEST_SIDE
 from rsbot_beam.views.tiles_picture import DONE_COLOUR, PLAIN_COLOUR, SPLIT_COLOURS, Ground, Kind, tiles_picture
 
+pytestmark = pytest.mark.slow
+
 KINDS = [Kind(name, colour, 1) for name, colour in SPLIT_COLOURS.items()]
 BLUE, ORANGE, GREEN = (np.array(to_rgb(kind.colour)) for kind in KINDS)
 
