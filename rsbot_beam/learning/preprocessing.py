@@ -150,11 +150,11 @@ def _statistics(
     origins = _origins(low, high)
     least, most = tf.cast(low - origins, tf.float32), tf.cast(high - origins, tf.float32)
     values = [p.above(origins[i]) for i, p in enumerate(pixels)]
-    valid = [p.valid for p in pixels]
     histograms = [
-        _histogram(x, v, band, origins[i], least[i], most[i])
-        for i, (x, v, band) in enumerate(zip(values, valid, bands, strict=True))
+        _histogram(p, x, band, origins[i], least[i], most[i])
+        for i, (p, x, band) in enumerate(zip(pixels, values, bands, strict=True))
     ]
+    valid = [p.valid for p in pixels]
     sums = tf.stack([_moments(*items) for items in zip(values, valid, bands, histograms, strict=True)])
     count = tf.maximum(sums[:, 0], 1.0)
     mean = sums[:, 1] / count
@@ -198,12 +198,14 @@ class _Histogram(NamedTuple):
 
 
 def _histogram(
-    x: tf.Tensor, valid: tf.Tensor, band: Band, origin: tf.Tensor, least: tf.Tensor, most: tf.Tensor
+    pixels: _Pixels, above: tf.Tensor, band: Band, origin: tf.Tensor, least: tf.Tensor, most: tf.Tensor
 ) -> _Histogram:
-    start, width, bins = _bins(band, origin, least, most)
-    index = tf.cast((tf.boolean_mask(x, valid) - start) / width, tf.int32)
+    """Of the values above the origin. The counts of narrow types do not depend on it: they need no pass before theirs."""
+    x, first, width, bins = _bins(pixels, above, band, least, most)
+    index = tf.cast((tf.boolean_mask(x, pixels.valid) - first) / width, tf.int32)
     counts = tf.math.bincount(tf.clip_by_value(index, 0, bins - 1), minlength=bins, maxlength=bins, dtype=tf.int64)
     total = tft.sum(counts[tf.newaxis], reduce_instance_dims=False, name=f"{band.name}_histogram")
+    start = tf.cast(tf.cast(first, tf.float64) - origin, tf.float32) if _is_narrow(band) else first
     return _Histogram(tf.reshape(total, [bins]), start, width)
 
 
@@ -249,13 +251,15 @@ def _quantiles(histogram: _Histogram, wanted: tuple[float, ...]) -> tf.Tensor:
     return tf.reshape(values, [len(wanted)])  # searchsorted leaves even the rank open
 
 
-def _bins(band: Band, origin: tf.Tensor, least: tf.Tensor, most: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, int]:
-    """Start of the histogram, width of a bin, number of bins."""
+def _bins(
+    pixels: _Pixels, above: tf.Tensor, band: Band, least: tf.Tensor, most: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, int]:
+    """What is counted, start of the first bin, width of a bin, number of bins."""
     if _is_narrow(band):
-        start = tf.cast(float(np.iinfo(band.numpy).min) - origin, tf.float32)
-        return start, tf.constant(1.0), 2 ** (8 * band.numpy.itemsize)
+        first = tf.constant(float(np.iinfo(band.numpy).min))
+        return pixels.plain, first, tf.constant(1.0), 2 ** (8 * band.numpy.itemsize)
     width = tf.maximum((most - least) / (WIDE_BINS - 1), tf.constant(np.finfo(np.float32).tiny))
-    return least, width, WIDE_BINS
+    return above, least, width, WIDE_BINS
 
 
 def _class_counts(inputs: Tensors, band: Band) -> dict[str, tf.Tensor]:
