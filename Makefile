@@ -31,13 +31,13 @@ demo: $(READY) ## the whole way on the local Earth Engine: export, train, evalua
 	@rm -rf $(DEMO)
 	@examples/demo.sh $(DEMO)
 
-test: $(READY) ## the tests (about 15 minutes on two cores)
+test: $(READY) ## the tests (15 to 18 minutes on two cores)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=20 -m "not long"
 
-test-fast: $(READY) ## the tests without pipelines, servers and emulators (2.5 minutes on two cores)
+test-fast: $(READY) ## the tests without pipelines, servers and emulators (2 minutes on two cores)
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not integration and not long"
 
-test-long: $(READY) ## what takes minutes: trainings on real imagery, which print their scores, and more kills (10 minutes)
+test-long: $(READY) ## what takes minutes: trainings on real imagery, which print their scores, a notebook, and more kills (about 12 minutes)
 	$(BIN)/python -m pytest -s -m long
 
 browser: ## install Chromium for the tests of pages (Debian and Ubuntu; without it they are skipped)
