@@ -62,8 +62,13 @@ def test_the_extra_that_is_named_has_the_module(module: str) -> None:
     assert made_by & names
 
 
-def test_what_is_there_is_not_asked_for() -> None:
+def test_only_what_is_missing_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(extras.EXTRA_OF, "no_such_module", "views")
     extras.require(("matplotlib",), "a picture")
+    with pytest.raises(
+        InputError, match=r"^a picture needs no_such_module: pip install 'rsbot-beam\[views\]'; or none$"
+    ):
+        extras.require(("matplotlib", "no_such_module"), "a picture", "; or none")
 
 
 def test_another_module_is_a_bug_and_no_extra() -> None:

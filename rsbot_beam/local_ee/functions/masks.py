@@ -57,7 +57,8 @@ def unmask(input: Image, value: Image | None = None, same_footprint: bool = True
         ]
 
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
-        matched = [pairs("unmask", input, fill)[index] for index in indices]
+        every = pairs("unmask", input, fill)
+        matched = [every[index] for index in indices]
         rasters = context.rasters(input, [i for _, i, _ in matched])
         return [
             _filled(input, fill, pair, raster, context, same_footprint)
@@ -144,7 +145,8 @@ def blend(bottom: Image, top: Image) -> Image:
         ]
 
     def compute(indices: Sequence[int], context: PixelContext) -> list[Raster]:
-        matched = [pairs("blend", bottom, top)[index] for index in indices]
+        every = pairs("blend", bottom, top)
+        matched = [every[index] for index in indices]
         lows = context.rasters(bottom, [i for _, i, _ in matched])
         highs = context.rasters(top, [j for _, _, j in matched])
         found = []
