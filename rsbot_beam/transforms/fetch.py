@@ -17,9 +17,9 @@ from rsbot_beam.transforms.ahead import FetchAheadFn
 from rsbot_beam.transforms.counters import count_fetched
 from rsbot_beam.transforms.shard_requests import FetchSettings, collect, missing_tiles, requests_for
 
-# What one process may have received and not yet written, in bytes. With the largest shard that is let in above it, a
-# killed process has fetched less than 64 MB in vain.
-RECEIVE_BYTES = 48_000_000
+# What one process may have received and not yet handed to its writers, in bytes. With the largest shard that is let in
+# above it, and what the writers hold (`raw.WRITE_BEHIND_BYTES`), a killed process has fetched less than 64 MB in vain.
+RECEIVE_BYTES = 32_000_000
 
 
 class FetchPatches(beam.PTransform):

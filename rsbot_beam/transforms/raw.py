@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
 from dataclasses import asdict
+from functools import partial
 
 import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.timestamp import MIN_TIMESTAMP
+from apache_beam.utils.windowed_value import WindowedValue
 
 from rsbot_beam import storage
 from rsbot_beam.data.raw_store import RawStore
 from rsbot_beam.data.shards import FetchedShard, Tally
 from rsbot_beam.data.splits import SpatialSplit
 from rsbot_beam.transforms.progress import PROGRESS
+from rsbot_beam.transforms.write_behind import WriteBehind
+
+# What one process may have handed to its writers and not yet stored, in bytes. Counts to the 64 MB that a kill may cost,
+# beside what is received (`fetch.RECEIVE_BYTES`).
+WRITE_BEHIND_BYTES = 16_000_000
 
 
 class WriteRawShards(beam.PTransform):
     """Writes fetched shards, each atomically to a file of its own.
 
-    PCollection[FetchedShard] -> PCollection[Tally], one for each shard. Pixels end here.
+    PCollection[FetchedShard] -> PCollection[Tally], one for each shard whose file is safely stored. Pixels end here.
 
     Args:
         store: Where to.
@@ -31,7 +42,36 @@ class WriteRawShards(beam.PTransform):
 
     def expand(self, fetched: beam.PCollection) -> beam.PCollection:
         """Wire the one step; it is fused to the fetch."""
-        return fetched | "WriteRawShard" >> beam.Map(write_raw_shard, self._store, self._split).with_output_types(Tally)
+        return fetched | "WriteRawShard" >> beam.ParDo(_WriteRawShards(self._store, self._split)).with_output_types(
+            Tally
+        )
+
+
+class _WriteRawShards(beam.DoFn):
+    """Stores shards behind the fetch: a shard is flushed to the disk, or sent to the bucket, while the next one comes."""
+
+    def __init__(self, store: RawStore, split: SpatialSplit) -> None:
+        self._store, self._split = store, split
+
+    def setup(self) -> None:
+        """Once per worker thread: the process's writers."""
+        self._writers = WriteBehind.shared(WRITE_BEHIND_BYTES)
+
+    def start_bundle(self) -> None:
+        """Forget what a failed bundle left."""
+        self._written: deque[Future[Tally]] = deque()
+
+    def process(self, element: FetchedShard) -> Iterator[Tally]:
+        """Begin to store a shard; yields the tallies of those that are stored by now. Raises what storing them raised."""
+        nbytes = sum(patch.nbytes for patch in element.patches)
+        self._written.append(self._writers.submit(nbytes, partial(write_raw_shard, element, self._store, self._split)))
+        while self._written and self._written[0].done():
+            yield self._written.popleft().result()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Yield the rest when it is stored: a bundle that Beam takes for done has all its files."""
+        while self._written:
+            yield WindowedValue(self._written.popleft().result(), MIN_TIMESTAMP, (GlobalWindow(),))
 
 
 def write_raw_shard(fetched: FetchedShard, store: RawStore, split: SpatialSplit) -> Tally:
