@@ -150,17 +150,15 @@ def _statistics(
     origins = _origins(low, high)
     # One operation for all bands: a slice for each would be half of the graph, which tf.Transform traces five times.
     levels = (origins, tf.cast(low - origins, tf.float32), tf.cast(high - origins, tf.float32))
-    of_band = list(zip(*map(tf.unstack, levels), strict=True))
-    values = [p.above(origin) for p, (origin, _, _) in zip(pixels, of_band, strict=True)]
-    histograms = [_histogram(*items, *level) for *items, level in zip(pixels, values, bands, of_band, strict=True)]
-    valid = [p.valid for p in pixels]
-    sums = tf.stack([_moments(*items) for items in zip(values, valid, bands, histograms, strict=True)])
+    values = [p.above(origin) for p, origin in zip(pixels, tf.unstack(origins), strict=True)]
+    histograms = _histograms(feature, pixels, values, bands, levels)
+    sums = _moments(feature, values, pixels, bands, histograms)
     count = tf.maximum(sums[:, 0], 1.0)
     mean = sums[:, 1] / count
     square = sums[:, 2] / count
     variance = tf.where(square - mean**2 > VARIANCE_NOISE * square, square - mean**2, tf.zeros_like(square))
     wanted = (*REPORTED_QUANTILES, preprocessing.lower, preprocessing.upper)
-    quantiles = tf.stack([_quantiles(histogram, wanted) for histogram in histograms])
+    quantiles = _quantiles(histograms, wanted)
     return (
         origins,
         values,
@@ -183,8 +181,14 @@ def _origins(low: tf.Tensor, high: tf.Tensor) -> tf.Tensor:
     return tf.where(far & tf.math.is_finite(low), low, tf.zeros_like(low))
 
 
-class _Histogram(NamedTuple):
-    """How often values occur: bin i counts those from start + i * width on."""
+class _Histograms(NamedTuple):
+    """How often values occur in each band: bin i counts those from start + i * width on.
+
+    Attributes:
+        counts: (bands, bins) int64.
+        start: (bands,) float32, above the band's origin.
+        width: (bands,) float32.
+    """
 
     counts: tf.Tensor
     start: tf.Tensor
@@ -193,35 +197,67 @@ class _Histogram(NamedTuple):
     @property
     def bins(self) -> int:
         """Number of bins."""
-        return int(self.counts.shape[0])
+        return int(self.counts.shape[1])
 
 
-def _histogram(
-    pixels: _Pixels, above: tf.Tensor, band: Band, origin: tf.Tensor, least: tf.Tensor, most: tf.Tensor
-) -> _Histogram:
-    """Of the values above the origin. The counts of narrow types do not depend on it: they need no pass before theirs."""
-    x, first, width, bins = _bins(pixels, above, band, least, most)
-    index = tf.cast((tf.boolean_mask(x, pixels.valid) - first) / width, tf.int32)
-    counts = tf.math.bincount(tf.clip_by_value(index, 0, bins - 1), minlength=bins, maxlength=bins, dtype=tf.int64)
-    total = tft.sum(counts[tf.newaxis], reduce_instance_dims=False, name=f"{band.name}_histogram")
-    start = tf.cast(tf.cast(first, tf.float64) - origin, tf.float32) if _is_narrow(band) else first
-    return _Histogram(tf.reshape(total, [bins]), start, width)
+def _histograms(
+    feature: str, pixels: list[_Pixels], values: list[tf.Tensor], bands: tuple[Band, ...], levels: tuple[tf.Tensor, ...]
+) -> _Histograms:
+    """Of all bands at once, as each analysis costs tf.Transform some passes of its own.
+
+    Those of narrow types do not depend on the levels: where all bands are narrow, they need no pass before theirs.
+    """
+    origins, least, most = levels
+    narrow = [_is_narrow(band) for band in bands]
+    bins = max(_bins(band) for band in bands)
+    widths = tf.maximum((most - least) / (WIDE_BINS - 1), tf.constant(np.finfo(np.float32).tiny))
+    lowest = [float(np.iinfo(band.numpy).min) if _is_narrow(band) else 0.0 for band in bands]
+    places = []
+    for i, (least_of, width) in enumerate(zip(tf.unstack(least), tf.unstack(widths), strict=True)):
+        x = pixels[i].plain - lowest[i] if narrow[i] else (values[i] - least_of) / width
+        place = tf.cast(tf.boolean_mask(x, pixels[i].valid), tf.int32)
+        places.append(tf.clip_by_value(place, 0, bins - 1) + i * bins)
+    size = len(bands) * bins
+    counts = tf.math.bincount(tf.concat(places, 0), minlength=size, maxlength=size, dtype=tf.int64)
+    total = tft.sum(counts[tf.newaxis], reduce_instance_dims=False, name=f"{feature}_histograms")
+    start = tf.cast(tf.constant(lowest, tf.float64) - origins, tf.float32)
+    return _Histograms(
+        tf.reshape(total, [len(bands), bins]),
+        tf.where(narrow, start, least),
+        tf.where(narrow, tf.ones_like(widths), widths),
+    )
 
 
-def _moments(x: tf.Tensor, valid: tf.Tensor, band: Band, histogram: _Histogram) -> tf.Tensor:
-    """(3,) float64: number of valid pixels, their sum, and the sum of their squares.
+def _moments(
+    feature: str, values: list[tf.Tensor], pixels: list[_Pixels], bands: tuple[Band, ...], histograms: _Histograms
+) -> tf.Tensor:
+    """(bands, 3) float64: number of valid pixels, their sum, and the sum of their squares.
 
     From the histogram where that is exact. Sums of wider types are rounded in float64, which the order of batches moves in
     the 16th digit: in the float32 that is kept, it shows once in many million bands.
     """
-    if _is_narrow(band):
-        counts = tf.cast(histogram.counts, tf.float64)
-        values = tf.range(histogram.bins, dtype=tf.float64) + tf.cast(histogram.start, tf.float64)
-        return tf.stack([tf.reduce_sum(counts * values**power) for power in range(3)])
+    counts = tf.cast(histograms.counts, tf.float64)
+    starts = tf.cast(histograms.start, tf.float64)[:, tf.newaxis]
+    found = tf.range(histograms.bins, dtype=tf.float64) + starts
+    sums = tf.stack([tf.reduce_sum(counts * found**power, axis=1) for power in range(3)], axis=1)
+    wide = [i for i, band in enumerate(bands) if not _is_narrow(band)]
+    if not wide:
+        return sums
+    parts = tf.stack([_sums(values[i], pixels[i].valid) for i in wide], axis=1)
+    exact = tft.sum(parts, reduce_instance_dims=False, name=f"{feature}_moments")
+    return tf.tensor_scatter_nd_update(sums, [[i] for i in wide], exact)
+
+
+def _sums(x: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
+    """(batch, 3) float64: number of valid pixels of each patch, their sum, and the sum of their squares."""
     axes = list(range(1, x.shape.rank))
     good = tf.cast(tf.where(valid, x, tf.zeros_like(x)), tf.float64)
-    parts = [tf.reduce_sum(part, axis=axes) for part in (tf.cast(valid, tf.float64), good, good * good)]
-    return tft.sum(tf.stack(parts, axis=-1), reduce_instance_dims=False, name=f"{band.name}_moments")
+    parts = (tf.cast(valid, tf.float64), good, good * good)
+    return tf.stack([tf.reduce_sum(part, axis=axes) for part in parts], axis=-1)
+
+
+def _bins(band: Band) -> int:
+    return 2 ** (8 * band.numpy.itemsize) if _is_narrow(band) else WIDE_BINS
 
 
 def _is_narrow(band: Band) -> bool:
@@ -241,24 +277,15 @@ def _extreme(pixels: list[_Pixels], reduce: Callable[..., tf.Tensor], neutral: f
     return tf.stack([tf.cast(value, tf.float64) for value in found], axis=1)
 
 
-def _quantiles(histogram: _Histogram, wanted: tuple[float, ...]) -> tf.Tensor:
-    """(quantiles,) float32: the valid value of rank floor(q * (n - 1)), to the width of a bin."""
-    cumulated = tf.cumsum(histogram.counts)
-    ranks = tf.floor(tf.constant(wanted, tf.float64) * tf.cast(tf.maximum(cumulated[-1] - 1, 0), tf.float64))
+def _quantiles(histograms: _Histograms, wanted: tuple[float, ...]) -> tf.Tensor:
+    """(bands, quantiles) float32: the valid value of rank floor(q * (n - 1)), to the width of a bin."""
+    cumulated = tf.cumsum(histograms.counts, axis=1)
+    most = tf.cast(tf.maximum(cumulated[:, -1:] - 1, 0), tf.float64)
+    ranks = tf.floor(tf.constant(wanted, tf.float64) * most)
     found = tf.searchsorted(cumulated, tf.cast(ranks, tf.int64), side="right")
-    values = tf.cast(tf.minimum(found, histogram.bins - 1), tf.float32) * histogram.width + histogram.start
-    return tf.reshape(values, [len(wanted)])  # searchsorted leaves even the rank open
-
-
-def _bins(
-    pixels: _Pixels, above: tf.Tensor, band: Band, least: tf.Tensor, most: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, int]:
-    """What is counted, start of the first bin, width of a bin, number of bins."""
-    if _is_narrow(band):
-        first = tf.constant(float(np.iinfo(band.numpy).min))
-        return pixels.plain, first, tf.constant(1.0), 2 ** (8 * band.numpy.itemsize)
-    width = tf.maximum((most - least) / (WIDE_BINS - 1), tf.constant(np.finfo(np.float32).tiny))
-    return above, least, width, WIDE_BINS
+    places = tf.cast(tf.minimum(found, histograms.bins - 1), tf.float32)
+    values = places * histograms.width[:, tf.newaxis] + histograms.start[:, tf.newaxis]
+    return tf.reshape(values, [-1, len(wanted)])  # searchsorted leaves even the rank open
 
 
 def _class_counts(inputs: Tensors, band: Band) -> dict[str, tf.Tensor]:
