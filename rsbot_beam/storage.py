@@ -60,10 +60,10 @@ def is_gcs(path: str | os.PathLike[str]) -> bool:
 
 
 def check_folder(path: str) -> None:
-    """Check that a folder to write to is named as one, before anything is asked or fetched for it.
+    """Check that a folder to write to is named as one, and that this user may make it, before anything is asked for it.
 
     Raises:
-        InputError: It is empty, of another scheme than `gs://`, or has no bucket.
+        InputError: It is empty, of another scheme than `gs://`, or has no bucket; or it is not there and cannot be made.
     """
     scheme = _SCHEME.match(path)
     if not path:
@@ -72,6 +72,17 @@ def check_folder(path: str) -> None:
         raise InputError(
             f"output={path!r} is neither a local folder nor gs://bucket/folder: copy it elsewhere afterwards"
         )
+    if not scheme:
+        _check_can_be_made(Path(path).absolute())
+
+
+def _check_can_be_made(folder: Path) -> None:
+    # What is there already is not looked at: a finished dataset on a read-only disk can be started again.
+    there = next(part for part in (folder, *folder.parents) if part.exists())
+    if not there.is_dir():
+        raise InputError(f"output={str(folder)!r} cannot be made: {there} is a file; name a folder")
+    if there != folder and not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"output={str(folder)!r} cannot be made: {there} cannot be written to; name another folder")
 
 
 def join(base: str | os.PathLike[str], *parts: str) -> str:

@@ -271,3 +271,18 @@ def test_a_folder_of_another_scheme(path: str) -> None:
 @pytest.mark.parametrize("path", ["out", "/tmp/a b", "../x", "gs://b", "gs://b/x", "C:\\data", "a/b:c"])
 def test_a_folder_that_may_be_written_to(path: str) -> None:
     storage.check_folder(path)
+
+
+@pytest.mark.parametrize("below", ["", "out", "a/b"])
+def test_a_folder_below_a_file_is_refused(tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot be made: .*/file is a file"):
+        storage.check_folder(str(tmp_path / "file" / below))
+
+
+def test_a_folder_where_none_can_be_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Root may write everywhere, so that the answer is given here.
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(InputError, match=rf"cannot be made: {tmp_path} cannot be written to"):
+        storage.check_folder(str(tmp_path / "a" / "b"))
+    storage.check_folder(str(tmp_path))

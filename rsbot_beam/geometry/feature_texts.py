@@ -16,7 +16,7 @@ from shapely.geometry.base import BaseGeometry
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry.crs import LONLAT
 from rsbot_beam.geometry.features import Features, check_columns, crs_name, listed
-from rsbot_beam.geometry.geojson import named_crs, shape_of
+from rsbot_beam.geometry.geojson import shape_of, stated_crs
 
 GEOJSON_SUFFIXES = (".geojson", ".json")
 CSV_SUFFIXES = (".csv", ".tsv")
@@ -43,9 +43,13 @@ class _Hook:
         self._source = source
         self._columns = columns
         self.names: dict[str, None] = {}
+        self.crs: list[object] = []
 
     def __call__(self, member: dict[str, Any]) -> object:
         kind = member.get("type")
+        inner = any(name in member for name in ("coordinates", "geometries", "geometry"))
+        if inner and member.get("crs") and member["crs"] not in self.crs:
+            self.crs.append(member["crs"])
         if kind == "Feature" and "geometry" in member:
             return self._feature(member)
         if kind == "GeometryCollection" and isinstance(member.get("geometries"), list):
@@ -81,17 +85,18 @@ def open_geojson(path: Path, columns: Sequence[str] | None, chunk: int) -> Itera
         document = json.loads(path.read_text(encoding="utf-8-sig"), object_hook=hook)
     except (json.JSONDecodeError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{source} is no valid JSON: {error}") from error
-    features, crs = _content(document, source)
+    features, crs = _content(document, hook.crs, source)
     if features:
         check_columns(columns or (), hook.names, source)
     return _geojson_chunks(features, source, crs, list(hook.names if columns is None else columns), chunk)
 
 
-def _content(document: object, source: str) -> tuple[list[_Feature], str]:
+def _content(document: object, inner: list[object], source: str) -> tuple[list[_Feature], str]:
+    """Features and their CRS: the document's own, and those that its features or geometries name (`inner`)."""
     if isinstance(document, BaseGeometry):
         document = _Feature(document, None, {})
     if isinstance(document, _Feature):
-        return [document], LONLAT
+        return [document], crs_name(stated_crs(inner, source))
     if not (isinstance(document, dict) and document.get("type") == "FeatureCollection"):
         kind = document.get("type") if isinstance(document, dict) else type(document).__name__
         raise InputError(
@@ -100,8 +105,8 @@ def _content(document: object, source: str) -> tuple[list[_Feature], str]:
     features = document.get("features")
     if not isinstance(features, list) or not all(isinstance(feature, _Feature) for feature in features):
         raise InputError(f"{source} is no GeoJSON: its `features` must be a list of Features, each with a `geometry`")
-    crs = document.get("crs")
-    return features, LONLAT if crs is None else crs_name(named_crs(crs, source))
+    outer = [document["crs"]] if document.get("crs") else []
+    return features, crs_name(stated_crs([*outer, *inner], source))
 
 
 def _geojson_chunks(

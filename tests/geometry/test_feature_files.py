@@ -119,6 +119,23 @@ def test_the_crs_is_the_file_s(kind: str, crs: str, tmp_path: Path) -> None:
         assert features.geometries[1].bounds == (100, 500_000, 150, 500_100)
 
 
+def test_the_crs_of_a_geojson_s_geometries_is_theirs(tmp_path: Path) -> None:
+    crs = {"type": "name", "properties": {"name": "EPSG:32733"}}
+    square = shapely.box(500_000, 8_000_000, 500_100, 8_000_100)
+    inner = {**mapping(square), "crs": crs}
+    one = {"type": "Feature", "properties": {"crop": "a"}, "geometry": inner}
+    path = tmp_path / "f.geojson"
+    for content in (inner, one, {"type": "FeatureCollection", "features": [one, one]}):
+        path.write_text(json.dumps(content))
+        features = joined(read_features(path))
+        assert features.crs == "EPSG:32733"
+        assert all(geometry.equals(square) for geometry in features.geometries)
+    other = {**one, "crs": {"type": "EPSG", "properties": {"code": 32734}}}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [one, other]}))
+    with pytest.raises(InputError, match="more than one CRS"):
+        joined(read_features(path))
+
+
 def test_a_crs_without_a_code_keeps_its_definition(tmp_path: Path) -> None:
     own = CRS("+proj=laea +lat_0=10 +lon_0=20 +datum=WGS84 +units=m")
     features = joined(read_features(write_ogr(tmp_path / "f.gpkg", "GPKG", crs=own.to_wkt())))

@@ -118,17 +118,38 @@ def test_geojson_as_text_mapping_and_file(document, tmp_path):
         assert region.bbox == (14, 45, 15, 46)
 
 
-@pytest.mark.parametrize("name", ["EPSG:32633", "urn:ogc:def:crs:EPSG::32633"])
-def test_the_crs_member_of_old_geojson_is_honoured(name):
-    document = {
-        "type": "FeatureCollection",
-        "crs": {"type": "name", "properties": {"name": name}},
-        "features": [feature(UTM_SQUARE)],
-    }
+def named(name: str) -> dict:
+    return {"type": "name", "properties": {"name": name}}
+
+
+def collection(*features: dict, **members: object) -> dict:
+    return {"type": "FeatureCollection", "features": list(features), **members}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        collection(feature(UTM_SQUARE), crs=named("EPSG:32633")),
+        collection(feature(UTM_SQUARE), crs=named("urn:ogc:def:crs:EPSG::32633")),
+        collection(feature(UTM_SQUARE), crs={"type": "EPSG", "properties": {"code": 32633}}),
+        {**feature(UTM_SQUARE), "crs": named("EPSG:32633")},
+        {**mapping(UTM_SQUARE), "crs": named("EPSG:32633")},
+        {**feature(UTM_SQUARE), "geometry": {**mapping(UTM_SQUARE), "crs": named("EPSG:32633")}},
+        collection({**feature(UTM_SQUARE), "crs": named("EPSG:32633")}, crs=named("EPSG:4326")),
+        {"type": "GeometryCollection", "geometries": [mapping(UTM_SQUARE)], "crs": named("EPSG:32633")},
+    ],
+)
+def test_the_crs_member_of_old_geojson_is_honoured(document):
     region = read_region(document)
     assert region.native_crs == "EPSG:32633"
     assert region.to_crs("EPSG:32633").equals(UTM_SQUARE)
     assert region.geometry.contains(Point(13.8, 45.2))
+
+
+def test_geometries_of_different_crss_are_refused():
+    inner = {**feature(UTM_SQUARE), "geometry": {**mapping(UTM_SQUARE), "crs": named("EPSG:32633")}}
+    with pytest.raises(RegionError, match=r"more than one CRS, longitude and latitude, .*EPSG:32633"):
+        read_region(collection(feature(SQUARE), inner))
 
 
 @pytest.mark.parametrize(
