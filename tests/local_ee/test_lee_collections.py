@@ -83,6 +83,14 @@ def test_quality_mosaic(earth, samples):
     np.testing.assert_array_equal(earth.pixels(ee.ImageCollection("TEST/SERIES").qualityMosaic("nir"))["red"], wanted)
 
 
+def test_the_best_image_of_a_quality_mosaic_may_lack_a_band(earth):
+    first = ee.Image.constant([1, 10]).rename(["red", "nir"])
+    better = ee.Image.constant([20]).rename(["nir"])
+    found = earth.pixels(ee.ImageCollection([first, better]).qualityMosaic("nir").unmask(-1).toInt16())
+    assert set(np.unique(found["nir"])) == {20}
+    assert set(np.unique(found["red"])) == {-1}
+
+
 def test_filters(earth):
     collection = ee.ImageCollection("TEST/SERIES")
     indices = lambda found: found.aggregate_array("system:index").getInfo()  # noqa: E731

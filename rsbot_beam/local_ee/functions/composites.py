@@ -47,12 +47,16 @@ def quality_mosaic(collection: Collection, quality_band: str) -> Image:
         images = [i for i in members(collection, context) if i.index_of(quality_band) is not None]
         if not images:
             return [context.masked(template().bands[index].type.dtype) for index in indices]
-        names = [template().bands[index].name for index in indices]
-        every = gather(images, [quality_band, *names], context)
+        bands = [template().bands[index] for index in indices]
+        every = gather(images, [quality_band, *(band.name for band in bands)], context)
         quality = [found[quality_band] for found in every]
         scores = np.stack([np.where(q.valid, q.values.astype(np.float64), -np.inf) for q in quality])
         best = scores.argmax(axis=0)[None]
-        return [_chosen([found[name] for found in every], best) for name in names]
+        # Where the best image lacks a band, there is none.
+        return [
+            _chosen([found.get(band.name) or context.masked(band.type.dtype) for found in every], best)
+            for band in bands
+        ]
 
     return _collection_image(collection, template, compute, lambda band: band)
 
