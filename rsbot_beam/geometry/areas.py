@@ -9,7 +9,10 @@ Paper 1395 (1987), equations 3-12 and 3-13.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from rsbot_beam.errors import GridError
@@ -27,6 +30,9 @@ SQUARE_METRES_PER_HECTARE = 10_000.0
 NODE_SPACING = 10_000.0
 """Metres between the pixels whose area is computed; others are interpolated. The scale of UTM, (1 + x^2 / 2 R^2)^2,
 bends by 5e-14 per m2, so that a straight line over 10 km is off by 6e-7 of the area at most."""
+
+MOST_PIECES = 1 << 22
+"""Pieces that the pixels of one geobox are cut into at most, where they are larger than that: 32 MiB of areas."""
 
 _E2 = FLATTENING * (2 - FLATTENING)
 _E = np.sqrt(_E2)
@@ -66,7 +72,8 @@ def row_areas(geobox: GeoBox) -> np.ndarray:
 def pixel_areas(geobox: GeoBox) -> np.ndarray:
     """Area of each pixel on the WGS 84 ellipsoid.
 
-    Exact for geographic CRSs; for projected ones within 1e-6 of the geodesic polygon of the pixel.
+    Exact for geographic CRSs; for projected ones within 1e-6 of the geodesic polygon of the pixel. Pixels of more than
+    10 km, whose sides bend, are the sum of smaller pieces.
 
     Args:
         geobox: In any CRS, across the antimeridian or over a pole as well.
@@ -79,6 +86,11 @@ def pixel_areas(geobox: GeoBox) -> np.ndarray:
     """
     if _has_rows(geobox):
         return np.broadcast_to(row_areas(geobox)[:, np.newaxis], geobox.shape)
+    height, width = geobox.shape
+    pieces = _pieces(geobox)
+    if pieces > 1:
+        finer = GeoBox((height * pieces, width * pieces), geobox.transform * Affine.scale(1 / pieces), geobox.crs)
+        return pixel_areas(finer).reshape(height, pieces, width, pieces).sum(axis=(1, 3))
     rows, cols = _nodes(geobox, 0), _nodes(geobox, 1)
     return _weights(geobox.shape[0], rows) @ _areas_at(geobox, rows, cols) @ _weights(geobox.shape[1], cols).T
 
@@ -125,10 +137,21 @@ def _on_sphere(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
 
 def _nodes(geobox: GeoBox, axis: int) -> np.ndarray:
     """Indices, with fractions, of the rows (axis 0) or columns (axis 1) at whose pixels the area is computed."""
-    transform, count = geobox.transform, geobox.shape[axis]
-    step = np.hypot(transform.b, transform.e) if axis == 0 else np.hypot(transform.a, transform.d)
-    metres = step * metres_per_unit(str(geobox.crs)) * count
-    return np.linspace(0, count - 1, max(2, int(np.ceil(metres / NODE_SPACING)) + 1))
+    count = geobox.shape[axis]
+    spaces = int(np.ceil(_metres(geobox)[axis] * count / NODE_SPACING))
+    return np.linspace(0, count - 1, max(2, min(spaces + 1, count)))
+
+
+def _pieces(geobox: GeoBox) -> int:
+    """How many pieces a side a pixel is cut into, so that none is longer than the spacing of the nodes."""
+    wanted = int(np.ceil(max(_metres(geobox)) / NODE_SPACING))
+    return max(1, min(wanted, math.isqrt(MOST_PIECES // (geobox.shape[0] * geobox.shape[1]))))
+
+
+def _metres(geobox: GeoBox) -> tuple[float, float]:
+    """Height and width of a pixel in the plane."""
+    to, per_unit = geobox.transform, metres_per_unit(str(geobox.crs))
+    return math.hypot(to.b, to.e) * per_unit, math.hypot(to.a, to.d) * per_unit
 
 
 def _areas_at(geobox: GeoBox, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:

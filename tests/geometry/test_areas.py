@@ -124,6 +124,16 @@ def test_projected_rows_are_refused() -> None:
         row_areas(PLACES["UTM south"])
 
 
+@pytest.mark.parametrize(
+    ("crs", "left", "top"), [("EPSG:32633", 300_000.0, 6_000_000.0), ("EPSG:3035", 4e6, 3e6), ("EPSG:3857", 2e7, 8e6)]
+)
+def test_pixels_of_many_kilometres(crs: str, left: float, top: float) -> None:
+    box = geobox(crs, 50_000.0, left, top, 6)
+    areas = pixel_areas(box)
+    for row, col in ((0, 0), (2, 3), (5, 5)):
+        assert areas[row, col] == pytest.approx(geodesic_area(box, row, col, pieces=512), rel=2e-6), (row, col)
+
+
 def test_a_place_off_the_globe_is_refused() -> None:
     with pytest.raises(GridError, match="EPSG:6933"):
         pixel_areas(geobox("EPSG:6933", 10.0, 0.0, 9_000_000.0, 64))

@@ -8,6 +8,8 @@ import ee
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
+from pyproj import Geod, Transformer
 
 
 def test_select_by_name_pattern_and_index(earth, samples):
@@ -151,10 +153,59 @@ def test_pixel_lon_lat_and_coordinates(earth):
     np.testing.assert_allclose(place["x"][0, :3], [500005, 500015, 500025])
 
 
-def test_pixel_area(earth):
-    np.testing.assert_allclose(earth.band(ee.Image.pixelArea()), 100, rtol=0.005)
-    degrees = earth.band(ee.Image.pixelArea(), earth.make_grid("EPSG:4326", earth.GEO[1], 3, 3))
-    np.testing.assert_allclose(degrees, 0.0002 * 0.0001 * 111195**2 * np.cos(np.radians(45.152)), rtol=0.01)
+AREA_GRIDS = {
+    "degrees, 0": ("EPSG:4326", 0.001, 10.0, 0.0),
+    "degrees, 25 south": ("EPSG:4326", 0.01, 20.0, -25.0),
+    "degrees, 45": ("EPSG:4326", 0.0002, 15.0, 45.0),
+    "degrees, 60": ("EPSG:4326", 0.25, -30.0, 60.0),
+    "degrees, 80": ("EPSG:4326", 0.001, 100.0, 80.0),
+    "NAD 83 degrees, 45": ("EPSG:4269", 0.001, -100.0, 45.0),
+    "UTM, 0": ("EPSG:32631", 10.0, 500_000.0, 0.0),
+    "UTM, 25 south": ("EPSG:32736", 30.0, 300_000.0, 7_230_000.0),
+    "UTM, 45, edge of the zone": ("EPSG:32633", 10.0, 740_000.0, 4_985_000.0),
+    "UTM, 60, across the antimeridian": ("EPSG:32660", 10.0, 666_700.0, 6_655_000.0),
+    "UTM, 80, across the antimeridian": ("EPSG:32601", 100.0, 440_000.0, 8_885_000.0),
+    "Mercator, 60, across the antimeridian": ("EPSG:3857", 30.0, 20_037_000.0, 8_400_000.0),
+    "Albers, 45": ("EPSG:5070", 30.0, 100_000.0, 2_400_000.0),
+    "Lambert, 50": ("EPSG:3035", 10.0, 4_500_000.0, 3_000_000.0),
+    "polar, 80": ("EPSG:3413", 50.0, 800_000.0, -700_000.0),
+    "equal area, 25, coarse": ("EPSG:6933", 100_000.0, 2_000_000.0, 3_100_000.0),
+    "UTM, 45, coarse": ("EPSG:32633", 50_000.0, 400_000.0, 5_100_000.0),
+}
+
+
+def ellipsoid_area(crs: str, left: float, top: float, width: float, height: float) -> float:
+    """Square metres of a rectangle of a CRS as a geodesic polygon, its sides cut into pieces."""
+    t, ones, zeros = np.arange(256) / 256, np.ones(256), np.zeros(256)
+    x = left + width * np.concatenate([t, ones, 1 - t, zeros])
+    y = top - height * np.concatenate([zeros, t, ones, 1 - t])
+    lonlat = Transformer.from_crs(crs, "EPSG:4326", always_xy=True).transform(x, y)
+    return abs(Geod(ellps="WGS84").polygon_area_perimeter(*lonlat)[0])
+
+
+@pytest.mark.parametrize("name", AREA_GRIDS)
+def test_pixel_area_is_that_of_the_ellipsoid(earth, name):
+    crs, size, left, top = AREA_GRIDS[name]
+    found = earth.band(ee.Image.pixelArea(), earth.make_grid(crs, Affine(size, 0, left, 0, -size, top), 60, 40))
+    assert found.shape == (40, 60)
+    for row, column in ((0, 0), (0, 59), (20, 30), (39, 0), (39, 59)):
+        wanted = ellipsoid_area(crs, left + column * size, top - row * size, size, size)
+        assert found[row, column] == pytest.approx(wanted, rel=1e-5), (row, column)
+    whole = ellipsoid_area(crs, left, top, 60 * size, 40 * size)
+    assert found.sum() == pytest.approx(whole, rel=1e-5)
+
+
+def test_pixel_areas_add_up_to_the_area_of_a_geometry(earth):
+    for crs, left, top in (("EPSG:32633", 500_000, 5_000_000), ("EPSG:32660", 666_700, 6_655_000)):
+        field = ee.Geometry.Rectangle([left, top - 2000, left + 3000, top], ee.Projection(crs), False)
+        summed = ee.Image.pixelArea().reduceRegion(ee.Reducer.sum(), field, 10, crs).getInfo()["area"]
+        assert summed == pytest.approx(field.area().getInfo(), rel=1e-6)
+        assert summed == pytest.approx(ellipsoid_area(crs, left, top, 3000, 2000), rel=1e-6)
+
+
+def test_pixel_area_off_the_globe_is_masked(earth):
+    grid = earth.make_grid("EPSG:6933", Affine(10, 0, 0, 0, -10, 9_000_000), 8, 8)
+    assert (earth.band(ee.Image.pixelArea().mask(), grid) == 0).all()
 
 
 def test_random_depends_on_place_and_seed_only(earth):

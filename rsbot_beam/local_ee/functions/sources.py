@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 
+from rsbot_beam.errors import GridError
+from rsbot_beam.geometry.areas import pixel_areas
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.collection import Collection
 from rsbot_beam.local_ee.environment import Environment
 from rsbot_beam.local_ee.image import Image, PixelContext, Raster, constant_image
 from rsbot_beam.local_ee.registry import function
-from rsbot_beam.local_ee.types import DOUBLE, FLOAT, Band, Projection, crs_of
+from rsbot_beam.local_ee.types import DOUBLE, FLOAT, Band, Projection
 from rsbot_beam.local_ee.values import Value
-
-# Radius of the sphere with WGS 84's surface area, metres: what pixelArea counts with in degrees.
-AUTHALIC_RADIUS = 6371007.1810
 
 
 @function("Image.load")
@@ -79,22 +79,17 @@ def pixel_coordinates(projection: Projection) -> Image:
 
 @function("Image.pixelArea")
 def pixel_area() -> Image:
-    """Square metres of each pixel on the ground."""
-    return computed(["area"], lambda context: (_areas(context),), DOUBLE)
+    """Square metres of each pixel on the WGS 84 ellipsoid; masked where the CRS has no ground at all."""
 
+    def rasters(_indices: Sequence[int], context: PixelContext) -> list[Raster]:
+        grid = context.grid
+        try:
+            areas = pixel_areas(GeoBox(grid.shape, grid.transform, grid.crs))
+        except GridError:
+            return [context.masked(DOUBLE.dtype)]
+        return [Raster(areas, context.all_valid)]
 
-def _areas(context: PixelContext) -> NDArray[Any]:
-    grid = context.grid
-    if crs_of(grid.crs).is_geographic:
-        height, width = abs(grid.transform.e), abs(grid.transform.a)
-        south, north = np.radians(grid.y - height / 2), np.radians(grid.y + height / 2)
-        return np.asarray(AUTHALIC_RADIUS**2 * np.radians(width) * (np.sin(north) - np.sin(south)))
-    right, down = grid.window(0, 1, grid.shape), grid.window(1, 0, grid.shape)
-    scale = np.cos(np.radians(grid.lat))
-    metres = np.pi / 180 * AUTHALIC_RADIUS
-    across = ((right.lon - grid.lon) * scale, right.lat - grid.lat)
-    along = ((down.lon - grid.lon) * scale, down.lat - grid.lat)
-    return np.asarray(np.abs(across[0] * along[1] - across[1] * along[0]) * metres**2)
+    return Image([Band("area", DOUBLE)], rasters)
 
 
 @function("Image.random")
