@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from pipelines.command_line import run_command, suggest
@@ -70,7 +71,11 @@ def console() -> None:
     """Entry point of the installed command."""
     if not os.environ.get("RSBOT_DEBUG"):
         quiet_native_libraries()
-    code = main()
+    try:
+        code = main()
+    except Exception:
+        traceback.print_exc()
+        code = 1
     sys.stdout.flush()
     sys.stderr.flush()
     if code:

@@ -41,6 +41,10 @@ class DeadLettersError(RsbotError):
     exit_code = 3
 
 
+class StorageError(RsbotError):
+    """A bucket does not do what it is asked, in spite of retries."""
+
+
 class LostTilesError(RsbotError):
     """Tiles asked differ from stored + empty + dead: the runner lost elements."""
 

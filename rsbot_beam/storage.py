@@ -9,36 +9,25 @@ from __future__ import annotations
 
 import atexit
 import functools
-import hashlib
 import os
 import re
 import shutil
-import socket
 import tempfile
-import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rsbot_beam.errors import InputError
+from rsbot_beam.errors import InputError, StorageError
+from rsbot_beam.leftovers import TEMPORARY_PREFIX, temporary_name
 
 if TYPE_CHECKING:
     from google.cloud.storage import Blob, Bucket
 
 GCS_SCHEME = "gs://"
-# Beginning of the names of files that are being written. Readers and listings pass over them; a killed process leaves
-# some behind.
-TEMPORARY_PREFIX = ".writing-"
 # Of one letter they are drives.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-# The machine, as it stands in such names: a process number means something on its own machine only.
-_MACHINE = hashlib.blake2b(socket.gethostname().encode(), digest_size=4).hexdigest()
-_TEMPORARY_NAME = re.compile(re.escape(TEMPORARY_PREFIX) + r"(?P<machine>[0-9a-f]{8})-(?P<process>\d+)-")
-# Seconds after which a file that another machine began to write is taken for left behind: no write takes an hour.
-_ABANDONED_AFTER = 3600.0
 
 
 @dataclass(frozen=True, order=True)
@@ -116,24 +105,33 @@ def _blob(path: str | os.PathLike[str]) -> Blob:
 
 
 @contextmanager
-def _object(path: str | os.PathLike[str]) -> Iterator[Blob]:
-    """An object of a bucket; what its bucket refuses becomes an error that says what to do.
+def _object(path: str | os.PathLike[str], *expected: type[Exception]) -> Iterator[Blob]:
+    """An object of a bucket; what its bucket refuses becomes an error that says what to do, but for `expected`.
 
     Raises:
         FileNotFoundError: There is no such object, or no such bucket.
         InputError: The credentials do not serve.
+        StorageError: The bucket refuses something else, or does not answer; Google's client has retried by then.
     """
-    from google.api_core.exceptions import Forbidden, NotFound, Unauthorized
-    from google.auth.exceptions import RefreshError
+    from google.api_core.exceptions import Forbidden, GoogleAPIError, NotFound, Unauthorized
+    from google.auth.exceptions import RefreshError, TransportError
+    from requests import RequestException
 
     try:
         yield _blob(path)
+    except expected:
+        raise
     except NotFound as error:
         raise FileNotFoundError(os.fspath(path)) from error
     except (Forbidden, Unauthorized, RefreshError) as error:
         raise InputError(
             f"{os.fspath(path)} is denied ({error}): check the bucket's name, and that your account has the role "
             "Storage Object User on it"
+        ) from error
+    except (GoogleAPIError, TransportError, RequestException) as error:
+        raise StorageError(
+            f"{os.fspath(path)}: the bucket does not do what it is asked ({error}); what is stored is kept, and the same "
+            "command continues where it was"
         ) from error
 
 
@@ -165,8 +163,8 @@ def exists(path: str | os.PathLike[str]) -> bool:
 def size(path: str | os.PathLike[str]) -> int | None:
     """Bytes of a file, or None where there is none."""
     if is_gcs(path):
-        blob = _blob(path)
-        found = blob.bucket.get_blob(blob.name)
+        with _object(path) as blob:
+            found = blob.bucket.get_blob(blob.name)
         return None if found is None else int(found.size)
     return Path(path).stat().st_size if Path(path).is_file() else None
 
@@ -183,7 +181,7 @@ def read_bytes(path: str | os.PathLike[str], limit: int | None = None) -> bytes:
     from google.api_core.exceptions import RequestRangeNotSatisfiable
 
     try:
-        with _object(path) as blob:
+        with _object(path, RequestRangeNotSatisfiable) as blob:
             return bytes(blob.download_as_bytes(end=None if limit is None else limit - 1))
     except RequestRangeNotSatisfiable:
         return b""
@@ -192,11 +190,6 @@ def read_bytes(path: str | os.PathLike[str], limit: int | None = None) -> bytes:
 def read_text(path: str | os.PathLike[str]) -> str:
     """Read a UTF-8 text file; raises FileNotFoundError as `read_bytes` does."""
     return read_bytes(path).decode("utf-8")
-
-
-def temporary_name(name: str = "") -> str:
-    """A new name for something that this process is writing, which `remove_leftovers` spares while it lives."""
-    return f"{TEMPORARY_PREFIX}{_MACHINE}-{os.getpid()}-{uuid.uuid4().hex}-{name}"
 
 
 def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview | str) -> None:
@@ -236,7 +229,7 @@ def write_new(path: str | os.PathLike[str], content: str) -> bool:
         from google.api_core.exceptions import PreconditionFailed
 
         try:
-            with _object(path) as blob:
+            with _object(path, PreconditionFailed) as blob:
                 blob.upload_from_string(content.encode("utf-8"), if_generation_match=0)
         except PreconditionFailed:
             return False
@@ -351,42 +344,3 @@ def local_file(path: str) -> str:
             if other != name and other.rpartition(".")[0] == name[: -len(".shp")]:
                 write_bytes(join(copy, other), read_bytes(file.path))
     return join(copy, name)
-
-
-def remove_leftovers(folder: str | os.PathLike[str]) -> int:
-    """Remove what killed processes left half-written anywhere below a local folder; returns how many files that were.
-
-    What a living process is writing is spared: two runs may share a folder.
-    """
-    if is_gcs(folder):
-        return 0
-    leftovers = [path for path in _temporaries(Path(folder)) if not _is_being_written(path)]
-    for path in leftovers:
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-    return len(leftovers)
-
-
-def _temporaries(folder: Path) -> Iterator[Path]:
-    # os.walk, unlike Path.rglob, passes over folders that another process removes meanwhile.
-    for parent, folders, files in os.walk(folder):
-        found = [name for name in (*folders, *files) if name.startswith(TEMPORARY_PREFIX)]
-        folders[:] = [name for name in folders if name not in found]
-        yield from (Path(parent, name) for name in found)
-
-
-def _is_being_written(path: Path) -> bool:
-    writer = _TEMPORARY_NAME.match(path.name)
-    if writer is None:
-        return False
-    try:
-        if writer["machine"] != _MACHINE:
-            return time.time() - path.stat().st_mtime < _ABANDONED_AFTER
-        os.kill(int(writer["process"]), 0)
-    except (ProcessLookupError, FileNotFoundError, OverflowError):
-        return False
-    except PermissionError:  # Somebody else's process, but it lives.
-        return True
-    return True

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from rsbot_beam import storage
-from rsbot_beam.errors import InputError
+from rsbot_beam import leftovers, storage
+from rsbot_beam.errors import InputError, StorageError
 from rsbot_beam.storage import StoredFile, join
+from tests.loopback import Says, scripted
 
 
 def names(root: str, files: list[StoredFile]) -> list[str]:
@@ -227,37 +230,37 @@ def test_readers_see_the_old_or_the_new_content(tmp_path: Path) -> None:
 
 def test_what_is_being_written_is_not_listed(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    (tmp_path / f"{storage.TEMPORARY_PREFIX}1-file").write_bytes(b"half")
-    folder = tmp_path / f"{storage.TEMPORARY_PREFIX}folder"
+    (tmp_path / f"{leftovers.TEMPORARY_PREFIX}1-file").write_bytes(b"half")
+    folder = tmp_path / f"{leftovers.TEMPORARY_PREFIX}folder"
     folder.mkdir()
     (folder / "train").write_bytes(b"half")
     assert [storage.name_of(file.path) for file in storage.walk(tmp_path)] == ["file"]
 
 
 def test_a_listing_survives_the_rename_of_what_is_being_written(tmp_path: Path) -> None:
-    (tmp_path / f"{storage.TEMPORARY_PREFIX}gone").symlink_to(tmp_path / "renamed meanwhile")
+    (tmp_path / f"{leftovers.TEMPORARY_PREFIX}gone").symlink_to(tmp_path / "renamed meanwhile")
     assert list(storage.walk(tmp_path)) == []
 
 
 def test_a_folder_below_one_that_is_being_written_is_listed(tmp_path: Path) -> None:
-    root = tmp_path / f"{storage.TEMPORARY_PREFIX}outer" / "dataset"
+    root = tmp_path / f"{leftovers.TEMPORARY_PREFIX}outer" / "dataset"
     storage.write_bytes(root / "file", b"x")
     assert [file.path for file in storage.walk(root)] == [str(root / "file")]
 
 
 def test_remove_leftovers(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
-    (tmp_path / f"{storage.TEMPORARY_PREFIX}1-file").write_bytes(b"half")
-    folder = tmp_path / f"{storage.TEMPORARY_PREFIX}folder"
+    (tmp_path / f"{leftovers.TEMPORARY_PREFIX}1-file").write_bytes(b"half")
+    folder = tmp_path / f"{leftovers.TEMPORARY_PREFIX}folder"
     folder.mkdir()
     (folder / "train").write_bytes(b"half")
-    assert storage.remove_leftovers(tmp_path) == 2
+    assert leftovers.remove_leftovers(tmp_path) == 2
     assert listed(tmp_path) == ["file"]
-    assert storage.remove_leftovers(tmp_path) == 0
+    assert leftovers.remove_leftovers(tmp_path) == 0
 
 
 def test_remove_leftovers_of_a_missing_folder(any_folder: str) -> None:
-    assert storage.remove_leftovers(join(any_folder, "nowhere")) == 0
+    assert leftovers.remove_leftovers(join(any_folder, "nowhere")) == 0
 
 
 @pytest.mark.parametrize(
@@ -286,3 +289,52 @@ def test_a_folder_where_none_can_be_made_is_refused(tmp_path: Path, monkeypatch:
     with pytest.raises(InputError, match=rf"cannot be made: {tmp_path} cannot be written to"):
         storage.check_folder(str(tmp_path / "a" / "b"))
     storage.check_folder(str(tmp_path))
+
+
+@pytest.fixture
+def refusing(google_credentials: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], str]]:
+    """A Google Cloud Storage that answers everything with one status; gives the name of its bucket."""
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", google_credentials)
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "rsbot-tests")
+    with contextlib.ExitStack() as stack:
+
+        def start(status: int) -> str:
+            error = {"error": {"code": status, "message": "not today"}}
+            server = stack.enter_context(scripted(lambda _: Says(status, error)))
+            monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
+            return f"refusing-{status}"
+
+        yield start
+    storage._bucket_at.cache_clear()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("status", [400, 409, 412])
+def test_what_a_bucket_refuses_is_told(refusing: Callable[[int], str], status: int) -> None:
+    path = f"gs://{refusing(status)}/folder/file"
+    for attempt in (
+        lambda: storage.write_bytes(path, b"x"),
+        lambda: storage.read_bytes(path),
+        lambda: storage.size(path),
+    ):
+        with pytest.raises(
+            StorageError, match=rf"{path}: the bucket does not do what it is asked \({status} .*not today"
+        ):
+            attempt()
+
+
+@pytest.mark.integration
+def test_a_bucket_that_is_out_of_order_is_told_after_retries(
+    refusing: Callable[[int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from google.cloud.storage.blob import Blob
+    from google.cloud.storage.retry import DEFAULT_RETRY
+
+    # Two minutes of retries, which Google's client makes, are too long for a test.
+    real = Blob.upload_from_string
+    shorter = DEFAULT_RETRY.with_timeout(0.5)
+    monkeypatch.setattr(Blob, "upload_from_string", lambda *args, **more: real(*args, **more, retry=shorter))
+    with pytest.raises(
+        StorageError, match=r"does not do what it is asked.*503.*the same command continues where it was"
+    ):
+        storage.write_bytes(f"gs://{refusing(503)}/file", b"x")

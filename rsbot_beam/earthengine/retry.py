@@ -187,9 +187,10 @@ class Trial:
         return pause
 
     def _outage(self, error: EarthEngineError) -> OutageError:
-        minutes = min(self._health.silence, self._spent) / 60  # a process may have been idle before
+        seconds = min(self._health.silence, self._spent)  # a process may have been idle before
+        spell = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
         return OutageError(
-            f"Earth Engine has not answered for {minutes:.0f} minutes; the last it said: {error} "
+            f"Earth Engine has not answered for {spell}; the last it said: {error} "
             "Start the same command again later: what is stored is kept.",
             error.status,
         )

@@ -68,6 +68,7 @@ def read_region(value: RegionLike, layer: str | None = None) -> Region:
 
 
 def _from_text(text: str, layer: str | None) -> Region:
+    text = text.removeprefix("\ufeff")  # how texts begin that were saved on Windows
     if not text.strip():
         raise RegionError(f"the region is an empty text: expected {FORMS}")
     wkt = _WKT.fullmatch(text)
@@ -90,7 +91,13 @@ def _from_bbox(text: str) -> Region:
     if south >= north or west == east:
         raise RegionError(f"bbox {text!r} has no area: the order is `west,south,east,north`, with south < north")
     if max(abs(west), abs(east)) <= 180 and west > east:
-        east += 360
+        west, east = (west, east + 360) if east <= 0 else (west - 360, east)
+        if east - west > 180:
+            warnings.warn(
+                f"bbox {text.strip()!r} goes from west to east over the antimeridian and is {east - west:g} degrees wide: "
+                "exchange west and east if it shall be the other side of the globe",
+                stacklevel=2,
+            )
     if east < west:
         raise RegionError(f"bbox {text!r} has west > east beyond 180 degrees: the order is `west,south,east,north`")
     outline = box(west, south, east, north)

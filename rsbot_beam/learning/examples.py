@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from rsbot_beam import storage
+from rsbot_beam import leftovers, storage
 from rsbot_beam.data.examples import Feature, encode_example
 from rsbot_beam.data.patch import Patch
 from rsbot_beam.data.period import Period
@@ -172,7 +172,7 @@ def write_examples(task: ExamplesTask, settings: ExamplesSettings, transform: Ca
         return finished
     tallies = {split: SplitTally() for split in SPLITS}
     base = None if storage.is_gcs(settings.root) else _made(Path(settings.root))
-    with tempfile.TemporaryDirectory(prefix=storage.temporary_name(), dir=base) as folder:
+    with tempfile.TemporaryDirectory(prefix=leftovers.temporary_name(), dir=base) as folder:
         _write_files(task, settings, transform(), Path(folder), tallies)
         for split in SPLITS:
             path = storage.join(settings.root, split, task.name + SUFFIX)

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 
-from rsbot_beam import storage
+from rsbot_beam import leftovers, storage
 from rsbot_beam.data.findings import Finding
 from rsbot_beam.earthengine.refusals import permission_in, role_for
 from rsbot_beam.errors import InputError
@@ -96,7 +96,7 @@ def check_access(folder: str) -> Finding:
         folder: gs://bucket or gs://bucket/folder
     """
     # A folder of its own, so that listing it does not list all that is there.
-    own = storage.join(folder, storage.temporary_name("doctor"))
+    own = storage.join(folder, leftovers.temporary_name("doctor"))
     path, name = storage.join(own, "object"), f"access {folder}"
     steps: dict[str, Callable[[], bool]] = {
         "written": partial(_written, path),

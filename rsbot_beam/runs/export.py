@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rsbot_beam import extras, storage
+from rsbot_beam import extras, leftovers, storage
 from rsbot_beam.data.dataset_file import DATASET_FILE, read_dataset_file, write_dataset_file
 from rsbot_beam.data.manifest import claim
 from rsbot_beam.data.raw_store import raw_fingerprint
@@ -88,7 +88,7 @@ def run_export(config: ExportConfig, beam_flags: Sequence[str] = ()) -> ExportRe
         LOGGER.warning(
             "%s was complete, but files of %s are gone or cut off: made again", config.output, ", ".join(missing)
         )
-    storage.remove_leftovers(config.output)
+    leftovers.remove_leftovers(config.output)
     result = _run_or_describe(plan, beam_flags)
     if result.described is not None:
         return result

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rsbot_beam import storage
+from rsbot_beam import leftovers, storage
 from rsbot_beam.data.manifest import MAP_FILE, claim
 from rsbot_beam.data.map_file import RUN_FILE, read_map_file
 from rsbot_beam.data.model_file import unlearned_classes
@@ -69,7 +69,7 @@ def run_predict(config: PredictConfig, beam_flags: Sequence[str] = ()) -> Predic
         LOGGER.info("%s is complete: nothing to do", config.output)
         return PredictResult(config.output, found, was_complete=True)
     storage.remove(storage.join(config.output, RUN_FILE))
-    storage.remove_leftovers(config.output)
+    leftovers.remove_leftovers(config.output)
     result = _run_or_describe(plan, beam_flags)
     if result.described is None:
         letters = ReceiptStore(config.output).dead_letters()

@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from rsbot_beam import storage
+from rsbot_beam import leftovers, storage
 from rsbot_beam.data.bands import Layout
 from rsbot_beam.data.model_file import KERAS_MODEL, SAVED_MODEL
 from rsbot_beam.errors import RsbotError
@@ -68,7 +68,7 @@ def export_model(trained: keras.Model, served: Served, root: str) -> None:
     """
     base = None if storage.is_gcs(root) else root
     try:
-        with tempfile.TemporaryDirectory(prefix=storage.temporary_name(), dir=base) as folder:
+        with tempfile.TemporaryDirectory(prefix=leftovers.temporary_name(), dir=base) as folder:
             tf.saved_model.save(
                 served.module, f"{folder}/{SAVED_MODEL}", signatures={"serving_default": served.signature}
             )

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from rsbot_beam import storage
+from rsbot_beam import leftovers, storage
 from rsbot_beam.data.dataset_file import require_dataset_file
 from rsbot_beam.data.manifest import TRAIN_FILE, claim, is_claimed
 from rsbot_beam.data.model_file import MODEL_FILE, damaged_files, read_model_file, write_model_file
@@ -71,7 +71,7 @@ def run_training(config: TrainConfig) -> TrainResult:
     with precision(config.mixed_precision):
         prepared = prepare(config, definition, content)
         claim(config.output, asked, TRAIN_FILE)
-        storage.remove_leftovers(config.output)
+        leftovers.remove_leftovers(config.output)
         return TrainResult(config.output, _train(config, prepared, content))
 
 

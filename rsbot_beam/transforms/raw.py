@@ -19,7 +19,7 @@ from rsbot_beam.data.raw_store import RawStore
 from rsbot_beam.data.shards import FetchedShard, Tally
 from rsbot_beam.data.splits import SpatialSplit
 from rsbot_beam.transforms.progress import PROGRESS
-from rsbot_beam.transforms.write_behind import WriteBehind
+from rsbot_beam.transforms.write_behind import WriteBehind, result_of
 
 # What one process may have handed to its writers and not yet stored, in bytes. Counts to the 64 MB that a kill may cost,
 # beside what is received (`fetch.RECEIVE_BYTES`).
@@ -66,12 +66,20 @@ class _WriteRawShards(beam.DoFn):
         nbytes = sum(patch.nbytes for patch in element.patches)
         self._written.append(self._writers.submit(nbytes, partial(write_raw_shard, element, self._store, self._split)))
         while self._written and self._written[0].done():
-            yield self._written.popleft().result()
+            yield self._next()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         """Yield the rest when it is stored: a bundle that Beam takes for done has all its files."""
         while self._written:
-            yield WindowedValue(self._written.popleft().result(), MIN_TIMESTAMP, (GlobalWindow(),))
+            yield WindowedValue(self._next(), MIN_TIMESTAMP, (GlobalWindow(),))
+
+    def _next(self) -> Tally:
+        try:
+            return result_of(self._written.popleft())
+        except BaseException:
+            for future in self._written:
+                future.cancel()  # where one file is refused, so may be the others, after minutes of retries each
+            raise
 
 
 def write_raw_shard(fetched: FetchedShard, store: RawStore, split: SpatialSplit) -> Tally:

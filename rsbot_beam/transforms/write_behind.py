@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import ClassVar, TypeVar
 
+LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 # Two files keep a disk busy; the encoding of one goes on while the other is flushed.
 _THREADS = 2
+# Seconds without anything stored, after which it is said: a disk or a bucket that hangs shows by nothing else.
+PATIENCE = 30.0
 
 
 class WriteBehind:
@@ -47,7 +51,8 @@ class WriteBehind:
         if nbytes > self._limit:
             return _written_now(write)
         with self._changed:
-            self._changed.wait_for(lambda: self._held + nbytes <= self._limit)
+            while not self._changed.wait_for(lambda: self._held + nbytes <= self._limit, PATIENCE):
+                _say_that_nothing_is_stored()
             self._held += nbytes
         future = self._pool.submit(write)
         future.add_done_callback(lambda _: self._release(nbytes))
@@ -57,6 +62,17 @@ class WriteBehind:
         with self._changed:
             self._held -= nbytes
             self._changed.notify_all()
+
+
+def result_of(future: Future[T]) -> T:
+    """What a write returned, or raises what it raised; waits for it."""
+    while not wait([future], PATIENCE).done:
+        _say_that_nothing_is_stored()
+    return future.result()
+
+
+def _say_that_nothing_is_stored() -> None:
+    LOGGER.warning("nothing was stored for %g s: the output's disk or bucket is slow, or does not answer", PATIENCE)
 
 
 def _written_now(write: Callable[[], T]) -> Future[T]:

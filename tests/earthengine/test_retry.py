@@ -106,6 +106,14 @@ def test_in_an_outage_attempts_do_not_count_until_the_time_is_over(health: Healt
     assert health.silence > 900 / 2
 
 
+def test_a_short_outage_is_told_in_seconds(health: Health, clock: Clock) -> None:
+    clock.now += OUTAGE_AFTER + 1
+    trial = Trial(health, 5, clock=clock)
+    with pytest.raises(OutageError, match=r"has not answered for [5-9] seconds"):
+        for _ in range(10_000):
+            clock.now += run(trial, clock, TransientError("boom", 503), took=1)
+
+
 def test_when_the_service_is_back_the_attempts_count(health: Health, clock: Clock) -> None:
     clock.now += OUTAGE_AFTER + 1
     trial = Trial(health, 900, clock=clock)

@@ -51,7 +51,6 @@ def test_bbox_beyond_180():
         ("-100,0,100,10", ((-100, 0, 100, 10),)),
         ("-180,0,179,10", ((-180, 0, 179, 10),)),
         ("0,0,200,10", ((0, 0, 180, 10), (-180, 0, -160, 10))),
-        ("10,0,-10,10", ((10, 0, 180, 10), (-180, 0, -10, 10))),
         ("0,-90,360,90", ((-180, -90, 180, 90),)),
         ("-90,0,270,10", ((-180, 0, 180, 10),)),
         ("0,80,360,90", ((-180, 80, 180, 90),)),
@@ -62,6 +61,24 @@ def test_a_bbox_of_more_than_half_the_globe_is_not_its_complement(text, boxes):
     region = read_region(text)
     assert region.bboxes == boxes
     assert region.geometry.area == pytest.approx(sum((e - w) * (n - s) for w, s, e, n in boxes))
+
+
+@pytest.mark.parametrize(
+    ("text", "degrees", "boxes"),
+    [
+        ("10,0,-10,10", 340, ((10, 0, 180, 10), (-180, 0, -10, 10))),
+        ("11,50,10,51", 359, ((11, 50, 180, 51), (-180, 50, 10, 51))),
+    ],
+)
+def test_west_and_east_that_may_be_mistaken_are_warned_of(text, degrees, boxes):
+    with pytest.warns(
+        UserWarning, match=f"over the antimeridian and is {degrees} degrees wide: exchange west and east"
+    ):
+        assert read_region(text).bboxes == boxes
+
+
+def test_geojson_text_as_windows_saves_it():
+    assert read_region("\ufeff" + json.dumps(mapping(SQUARE))).bbox == (14, 45, 15, 46)
 
 
 def test_bbox_ending_at_the_antimeridian():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rsbot_beam import TileKey, load_dataset, read_patches, storage
+from rsbot_beam import TileKey, leftovers, load_dataset, read_patches
 from rsbot_beam.data.splits import SPLITS
 from rsbot_beam.errors import DatasetError
 
@@ -42,8 +42,8 @@ def wait_until(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.01)
 
 
-def leftovers(output: Path) -> list[Path]:
-    return [path for path in output.rglob("*") if path.name.startswith(storage.TEMPORARY_PREFIX)]
+def left_behind(output: Path) -> list[Path]:
+    return [path for path in output.rglob("*") if path.name.startswith(leftovers.TEMPORARY_PREFIX)]
 
 
 def was_rewritten(path: Path, before: int) -> bool:
@@ -146,7 +146,7 @@ def test_ten_kills(
     assert answered, "the last kill came too late"
     assert set(answered) == stored_tiles(headers(output)) - stored_tiles(before)
     assert set(answered.values()) == {1}
-    assert not leftovers(output)
+    assert not left_behind(output)
     earth.reset()
 
     totals, transform, model = (output / name for name in ("totals/fetch.json", "transform.json", "transform_fn"))
@@ -175,7 +175,7 @@ def test_ten_kills(
     finished = start(output, SMALL_FILES, cold=True, **SETTINGS).wait()
     assert finished.code == 0, finished.text
     assert earth.pixel_requests() == 0
-    assert not leftovers(output)
+    assert not left_behind(output)
     assert_same_dataset(output, clean)
     found = Counter(
         tile
@@ -194,7 +194,7 @@ def test_two_processes_fetch_into_the_same_folder(
     children = [start(tmp_path / "out", steps="fetch", **SETTINGS) for _ in range(2)]
     outcomes = [child.wait() for child in children]
     assert [outcome.code for outcome in outcomes] == [0, 0], [outcome.text for outcome in outcomes]
-    assert not leftovers(tmp_path / "out")
+    assert not left_behind(tmp_path / "out")
     assert snapshot(tmp_path / "out" / "raw") == snapshot(clean / "raw")
 
 
@@ -208,7 +208,7 @@ def test_two_processes_export_to_the_same_folder(
     children = [start(tmp_path / "out", SMALL_FILES, **SETTINGS) for _ in range(2)]
     outcomes = [child.wait() for child in children]
     assert [outcome.code for outcome in outcomes] == [0, 0], [outcome.text for outcome in outcomes]
-    assert not leftovers(tmp_path / "out")
+    assert not left_behind(tmp_path / "out")
     assert_same_dataset(tmp_path / "out", clean)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rsbot_beam import storage
+from rsbot_beam import leftovers
 from tests.integration.made_models import Models, read_run
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -109,7 +109,7 @@ def test_ten_kills(
     done = predict(output, **flags)
     assert done.code == 0, done.text
     assert not set(finished) & set(blocks_asked(earth.grids(), overlap))
-    assert not [path for path in output.rglob("*") if path.name.startswith(storage.TEMPORARY_PREFIX)]
+    assert not [path for path in output.rglob("*") if path.name.startswith(leftovers.TEMPORARY_PREFIX)]
     one, other = lasting(snapshot, clean), lasting(snapshot, output)
     assert set(one) == set(other)
     assert [name for name in one if one[name] != other[name]] == []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -311,3 +314,22 @@ def test_every_error_has_an_exit_code_and_a_message() -> None:
         kinds += kind.__subclasses__()
     assert all(kind.exit_code in (1, 2, 3) for kind in found)
     assert all(str(kind("text")) == "text" for kind in found)
+
+
+@pytest.mark.integration
+def test_an_error_that_is_not_ours_ends_the_process_at_once() -> None:
+    """With its traceback, and without waiting for threads that are still at work."""
+    code = """
+import threading, time
+from pipelines import rsbot
+def main(argv=None):
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    raise LookupError("a fault of ours")
+rsbot.main = main
+rsbot.console()
+"""
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 1
+    assert "LookupError: a fault of ours" in done.stderr
+    assert time.monotonic() - start < 40

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -106,6 +107,36 @@ def test_shards_above_the_bound_are_stored_as_well(tmp_path: Path, layout: Layou
     store = RawStore(str(tmp_path), layout)
     written(store, shards)
     assert len(store.files()) == SHARDS
+
+
+class DeadDisk:
+    """`os.fsync` that fails for the first file, and holds the next until then."""
+
+    def __init__(self) -> None:
+        self.calls, self.lock, self.failed = 0, threading.Lock(), threading.Event()
+
+    def __call__(self, descriptor: int) -> None:
+        del descriptor
+        with self.lock:
+            self.calls += 1
+            turn = self.calls
+        if turn > 1:
+            self.failed.wait(30)
+            time.sleep(0.5)  # the bundle fails meanwhile
+        else:
+            self.failed.set()
+        raise OSError(5, "Input/output error")
+
+
+def test_what_is_queued_behind_a_failure_is_given_up(
+    tmp_path: Path, layout: Layout, shards: list[FetchedShard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = DeadDisk()
+    monkeypatch.setattr(os, "fsync", disk)
+    with pytest.raises(Exception, match="Input/output error"):
+        written(RawStore(str(tmp_path), layout), shards)
+    time.sleep(1.5)
+    assert disk.calls <= 3, "each of the five would take its time to fail"
 
 
 @pytest.mark.parametrize("failing", [0, SHARDS - 1])

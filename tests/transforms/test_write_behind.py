@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from rsbot_beam.transforms import write_behind
 from rsbot_beam.transforms.write_behind import WriteBehind
 
 SECONDS = 30
@@ -98,6 +99,23 @@ def test_an_error_is_the_future_s_and_its_bytes_are_given_back(nbytes: int) -> N
         with pytest.raises(OSError, match="No space left"):
             writers.submit(nbytes, fail).result(SECONDS)
     assert writers.submit(100, lambda: "written").result(SECONDS) == "written"
+
+
+def test_a_disk_that_hangs_is_told_of(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(write_behind, "PATIENCE", 0.05)
+    writers = WriteBehind(100)
+    future = writers.submit(60, partial(disk.write, "a"))
+    told = threading.Event()
+    monkeypatch.setattr(write_behind.LOGGER, "warning", lambda *words: (told.set(), disk.open.set()))
+    assert write_behind.result_of(future).startswith("a")
+    assert told.is_set(), "the one who waits for the result says so"
+    disk.open.clear()
+    told.clear()
+    writers.submit(60, partial(disk.write, "b"))
+    assert writers.submit(60, partial(disk.write, "c")).result(SECONDS).startswith("c")
+    assert told.is_set(), "the one who waits for room says so"
 
 
 def test_bundles_of_a_process_share_one_bound() -> None:
