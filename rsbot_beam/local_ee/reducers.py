@@ -27,6 +27,8 @@ class Output:
         type: Type of the result by that of the input, or None where the result is no number but a list or dictionary.
         always: Whether there is a result even without any valid value (count).
         input: Which of the reducer's inputs it reduces.
+        tuple_size: How many inputs, from `input` on, it reduces together: its stack has a list of so many values in
+            place of each; None = the values themselves.
     """
 
     name: str
@@ -34,6 +36,13 @@ class Output:
     type: TypeRule | None
     always: bool = False
     input: int = 0
+    tuple_size: int | None = None
+
+    def stack_of(self, stacks: Sequence[Stack]) -> Stack:
+        """What it reduces of the stacks (N, 1) of all inputs."""
+        if self.tuple_size is None:
+            return stacks[self.input]
+        return Stack.tuples(stacks[self.input : self.input + self.tuple_size])
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class Reducer:
         if self.group is not None:
             return {"groups": self._groups(columns)}
         stacks = [Stack.of_list(column) for column in columns]
-        values = [_scalar(output, stacks[output.input]) for output in self.outputs]
+        values = [_scalar(output, output.stack_of(stacks)) for output in self.outputs]
         if self.copies == 1:
             return dict(zip(self.names, values, strict=True))
         each = len(self.outputs) // self.copies
@@ -172,6 +181,11 @@ def percentile_reducer(percentiles: Sequence[float], names: Sequence[str] | None
     if len(chosen) != len(percentiles):
         raise RequestError(f"Reducer.percentile: {len(percentiles)} percentiles cannot take the names {list(chosen)}.")
     return Reducer(tuple(output(percent, name) for percent, name in zip(percentiles, chosen, strict=True)))
+
+
+def tuple_reducer(size: int) -> Reducer:
+    """Lists the values of so many inputs as tuples, of which none lacks a value."""
+    return Reducer((replace(SIMPLE["toList"].outputs[0], tuple_size=size),), inputs=size)
 
 
 def combine(first: Reducer, second: Reducer, prefix: str, shared: bool) -> Reducer:

@@ -42,6 +42,14 @@ class Stack:
         values = np.array([0 if value is None else value for value in column], dtype=None if numbers else object)
         return Stack(values.reshape(-1, 1), valid)
 
+    @staticmethod
+    def tuples(stacks: Sequence[Stack]) -> Stack:
+        """Stacks (N, 1) as one of lists with a value of each; valid where all are."""
+        values = np.empty((len(stacks[0].values), 1), dtype=object)
+        for row, entries in enumerate(zip(*(stack.values[:, 0].tolist() for stack in stacks), strict=True)):
+            values[row, 0] = list(entries)
+        return Stack(values, np.logical_and.reduce([stack.valid for stack in stacks]))
+
     @cached_property
     def count(self) -> NDArray[np.int64]:
         """(P,): how many values are valid."""

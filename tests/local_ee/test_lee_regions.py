@@ -70,6 +70,22 @@ def test_points_paint_their_pixel(earth):
     assert (found > 0).sum() == 1
 
 
+def test_tuples_of_a_region(earth, samples):
+    area = ee.Geometry.Rectangle([500000, 4999940, 500070, 5000000], ee.Projection("EPSG:32633"), False)
+    image = ee.Image("TEST/SERIES/I0")
+    found = image.reduceRegion(ee.Reducer.toList(2), area, 10).getInfo()
+    red, nir = samples.series[0, :, :6, :7]
+    complete = (red != 65535) & (nir != 65535)
+    assert 0 < complete.sum() < complete.size
+    assert found == {"list": np.stack([red[complete], nir[complete]], axis=1).tolist()}
+    fields = ee.FeatureCollection([ee.Feature(area)])
+    each = image.reduceRegions(fields, ee.Reducer.toList(2), 10).first().get("list").getInfo()
+    assert each == found["list"]
+    for refused, words in ((image, "cannot become a band"), (image.select("red"), "2 inputs, the image 1 bands")):
+        with pytest.raises(ee.EEException, match=words):
+            earth.pixels(refused.reduce(ee.Reducer.toList(2)))
+
+
 def test_reduce_region(earth, samples):
     area = square(500100, 4999900, 300, 200)
     values = samples.utm[:2, 10:30, 10:40].astype(float)

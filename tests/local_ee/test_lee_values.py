@@ -204,6 +204,40 @@ def test_inline_features(earth):
     assert each == {"a": 10, "b": 10}
 
 
+def test_lists_of_tuples(earth):
+    rows = [{"n": 1, "cls": "a"}, {"n": 2, "cls": "b"}, {"n": None, "cls": "c"}, {"cls": "d"}, {"n": 2.5, "cls": "a"}]
+    made = ee.FeatureCollection([ee.Feature(None, row) for row in rows])
+    assert made.reduceColumns(ee.Reducer.toList(2), ["n", "cls"]).getInfo() == {
+        "list": [[1, "a"], [2, "b"], [2.5, "a"]]
+    }
+    assert made.reduceColumns(ee.Reducer.toList(3), ["cls", "n", "cls"]).getInfo()["list"][1] == ["b", 2, "b"]
+    assert made.reduceColumns(ee.Reducer.toList(1), ["n"]).getInfo() == {"list": [[1], [2], [2.5]]}
+    assert made.reduceColumns(ee.Reducer.toList(), ["cls"]).getInfo() == {"list": ["a", "b", "c", "d", "a"]}
+    nothing = made.filter(ee.Filter.gt("n", 9)).reduceColumns(ee.Reducer.toList(2), ["n", "cls"])
+    assert nothing.getInfo() == {"list": []}
+    groups = made.reduceColumns(ee.Reducer.toList(2).group(2, "cls"), ["n", "n", "cls"]).getInfo()["groups"]
+    assert groups == [{"cls": "a", "list": [[1, 1], [2.5, 2.5]]}, {"cls": "b", "list": [[2, 2]]}]
+    both = ee.Reducer.toList(2).combine(ee.Reducer.sum())
+    assert made.limit(2).reduceColumns(both, ["n", "cls", "n"]).getInfo() == {"list": [[1, "a"], [2, "b"]], "sum": 3}
+    twice = made.limit(2).reduceColumns(ee.Reducer.toList(2).repeat(2), ["n", "n", "cls", "cls"]).getInfo()
+    assert twice == {"list": [[[1, 1], [2, 2]], [["a", "a"], ["b", "b"]]]}
+    assert ee.List([[1, "a"], [2, "b"]]).reduce(ee.Reducer.toList(2)).getInfo() == [[1, "a"], [2, "b"]]
+
+
+def test_tuples_that_cannot_be(earth):
+    made = ee.FeatureCollection([ee.Feature(None, {"n": 1})])
+    for reducer, words in (
+        (ee.Reducer.toList(2, 1), "numOptional is not served"),
+        (ee.Reducer.toList(0), "'tupleSize' must be at least 1, got 0"),
+        (ee.Reducer.toList(2), "has 2 inputs but 1 selectors"),
+    ):
+        with pytest.raises(ee.EEException, match=words):
+            made.reduceColumns(reducer, ["n"]).getInfo()
+    for rows in ([[1, 2], [3]], [1, 2]):
+        with pytest.raises(ee.EEException, match="each element must be a list of so many"):
+            ee.List(rows).reduce(ee.Reducer.toList(2)).getInfo()
+
+
 def test_random_column_is_reproducible(earth):
     fields = ee.FeatureCollection(earth.root + "fields")
     one = fields.randomColumn("r", 5).aggregate_array("r").getInfo()

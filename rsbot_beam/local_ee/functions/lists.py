@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
+from typing import Any
 
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.collection import Feature
@@ -54,9 +56,18 @@ def filter_list(list: list, filter: Filter) -> list:
 @function("List.reduce")
 def reduce(list: list, reducer: Reducer) -> Value:
     """The elements reduced; a dictionary where the reducer has several outputs."""
-    columns = [list] if reducer.inputs == 1 else [*zip(*list, strict=True)]
-    found = reducer.scalars(columns)
+    found = reducer.scalars(_columns(list, reducer.inputs))
     return next(iter(found.values())) if len(found) == 1 else found
+
+
+def _columns(rows: Sequence[Any], inputs: int) -> list[Sequence[Any]]:
+    """The values of each input: the elements, or where there are several inputs the entries of each element."""
+    if inputs == 1:
+        return [rows]
+    for row in rows:
+        if not isinstance(row, list) or len(row) != inputs:
+            raise RequestError(f"List.reduce: The reducer has {inputs} inputs: each element must be a list of so many.")
+    return [[row[number] for row in rows] for number in range(inputs)]
 
 
 @function("List.sequence")

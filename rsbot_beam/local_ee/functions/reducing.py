@@ -13,7 +13,7 @@ from rsbot_beam.local_ee.collection import Collection
 from rsbot_beam.local_ee.functions.casts import cast_values
 from rsbot_beam.local_ee.functions.composites import gather, members, template_of
 from rsbot_beam.local_ee.image import Image, PixelContext, Raster
-from rsbot_beam.local_ee.reducers import SIMPLE, Output, Reducer, combine, percentile_reducer, repeat
+from rsbot_beam.local_ee.reducers import SIMPLE, Output, Reducer, combine, percentile_reducer, repeat, tuple_reducer
 from rsbot_beam.local_ee.reducers import for_each as named_copies
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.stack import Stack
@@ -28,8 +28,6 @@ def _register_simple(name: str, reducer: Reducer) -> None:
         max_buckets: Value = None,
         min_bucket_width: Value = None,
         max_raw: Value = None,
-        tuple_size: Value = None,
-        num_optional: Value = None,
     ) -> Reducer:
         if num_inputs == 1:
             return reducer
@@ -38,7 +36,20 @@ def _register_simple(name: str, reducer: Reducer) -> None:
 
 
 for _name, _reducer in SIMPLE.items():
-    _register_simple(_name, _reducer)
+    if _name != "toList":
+        _register_simple(_name, _reducer)
+
+
+@function("Reducer.toList")
+def to_list(tuple_size: int | None = None, num_optional: int = 0) -> Reducer:
+    """All values as a list, or as many inputs as the tuples have entries as a list of tuples."""
+    if num_optional:
+        raise RequestError("Reducer.toList: numOptional is not served by the local Earth Engine: tuples are complete.")
+    if tuple_size is None:
+        return SIMPLE["toList"]
+    if tuple_size < 1:
+        raise RequestError(f"Reducer.toList: Parameter 'tupleSize' must be at least 1, got {tuple_size}.")
+    return tuple_reducer(tuple_size)
 
 
 @function("Reducer.percentile")
