@@ -17,7 +17,7 @@ from rsbot_beam.local_ee.faults import Faults
 from rsbot_beam.local_ee.limits import MAX_CONCURRENT, MAX_QPS
 from rsbot_beam.local_ee.processes import SlowImages
 from rsbot_beam.local_ee.provider import Provider
-from rsbot_beam.local_ee.run import end_with_stdin, serve
+from rsbot_beam.local_ee.run import end_now, end_with_stdin, serve
 from rsbot_beam.local_ee.server import LocalEarthEngine, Settings
 
 RATES = ("429", "500", "503", "reset", "truncate", "hang")
@@ -111,6 +111,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if flags.watch_stdin:
             end_with_stdin()
         serve(engine, sock, lambda: announce(url_of(sock), flags.ready_file), flags.log)
+        if engine.is_computing:
+            end_now()
     except RsbotError as error:
         print(f"rsbot earth: {error}", file=sys.stderr)
         return error.exit_code

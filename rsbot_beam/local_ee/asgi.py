@@ -96,6 +96,11 @@ class SilentResponse(Response):
         scope["extensions"][TRANSPORT].abort()
 
 
+def closing(scope: Scope) -> bool:
+    """Whether the client of a request has closed its connection. Callable from every thread."""
+    return bool(scope["extensions"][TRANSPORT].is_closing())
+
+
 async def gone(receive: Receive) -> None:
     """Waits until the client closes the connection, at most `MAX_HANG`."""
 

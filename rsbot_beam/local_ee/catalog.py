@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsbot_beam.local_ee import deadlines
 from rsbot_beam.local_ee.answers import RequestError, asset_not_found, collection_not_found, image_not_found
 from rsbot_beam.local_ee.collection import Collection, Feature, list_collection, loaded_collection
 from rsbot_beam.local_ee.geometries import Geometry
@@ -88,7 +89,9 @@ class Catalog:
         plain = asset_id_of(asset_id)
 
         def listing(start: int | None, end: int | None, bbox: BBox | None) -> Iterator[Image]:
-            return (self._image(provider, member) for member in provider.images(plain, start, end, bbox))
+            for member in provider.images(plain, start, end, bbox):
+                deadlines.check()
+                yield self._image(provider, member)
 
         def find(index: str) -> Image | None:
             try:
@@ -106,6 +109,7 @@ class Catalog:
 
         def listing(_start: int | None, _end: int | None, bbox: BBox | None) -> Iterable[Feature]:
             for index, shape, properties in provider.features(plain, bbox):
+                deadlines.check()
                 geometry = None if shape is None else Geometry(shape)
                 yield Feature(geometry, {**properties, "system:index": index})
 

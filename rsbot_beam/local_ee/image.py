@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
+from rsbot_beam.local_ee import deadlines
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.provider import PixelGrid
 from rsbot_beam.local_ee.types import DOUBLE, Band, PixelType, integer_type
@@ -171,6 +172,7 @@ class PixelContext:
         """Pixels of the bands of these indices; what was computed before is not computed again."""
         missing = [index for index in dict.fromkeys(indices) if (image, index) not in self._done]
         if missing:
+            deadlines.check()
             for index, raster in zip(missing, image.compute(missing, self), strict=True):
                 self._done[image, index] = raster
         return [self._done[image, index] for index in indices]

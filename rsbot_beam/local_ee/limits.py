@@ -17,23 +17,26 @@ MAX_BANDS = 1_024
 MAX_PAYLOAD = 10_485_760  # bytes of a request's body
 MAX_CONCURRENT = 40  # requests of a project at the same time
 MAX_QPS = 100.0  # requests of a project in a second
+MAX_SECONDS = 300.0  # that an interactive request is computed
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Sizes that are refused; 0 switches a limit off.
+    """Sizes that are refused, and the time that a request is computed; 0 switches a limit off.
 
     Attributes:
         max_bytes: Uncompressed bytes of a pixel request, mask bytes included.
         max_side: Pixels of a side.
         max_bands: Bands of a pixel request.
         max_payload: Bytes of a request's body.
+        max_seconds: Seconds of computing.
     """
 
     max_bytes: int = MAX_REQUEST_BYTES
     max_side: int = MAX_SIDE
     max_bands: int = MAX_BANDS
     max_payload: int = MAX_PAYLOAD
+    max_seconds: float = MAX_SECONDS
 
     def check_pixels(self, shape: tuple[int, int], bands: Sequence[Band]) -> None:
         """Refuses a pixel request that is too large, in Earth Engine's words.

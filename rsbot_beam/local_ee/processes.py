@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from typing import Any
 
+from rsbot_beam.local_ee import deadlines
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.catalog import Catalog
 from rsbot_beam.local_ee.limits import Limits
@@ -24,8 +28,13 @@ SLOW = 0.1
 _SLOW_IN_A_ROW = 4
 # Seconds between two looks at whether the parent still lives.
 _WATCH_EVERY = 1.0
+# Seconds between two looks at whether somebody still waits for an answer.
+_LOOK_EVERY = 0.25
+# Requests that can be told apart when they are given up; far more than there are threads that wait for one.
+_SLOTS = 256
 
 _evaluator: Evaluator | None = None
+_given_up: Sequence[int] = ()
 
 
 class SlowImages:
@@ -39,7 +48,11 @@ class SlowImages:
     """
 
     def __init__(self, make_providers: Callable[[], Sequence[Provider]], limits: Limits) -> None:
-        self._arguments = (make_providers, limits, os.getpid())
+        self._context = multiprocessing.get_context("spawn")
+        self._given_up: Any = self._context.RawArray("b", _SLOTS)  # shared with the processes
+        self._arguments = (make_providers, limits, os.getpid(), self._given_up)
+        self._numbers = itertools.count()
+        self._running: set[Future[Any]] = set()
         self._pool: ProcessPoolExecutor | None = None
         self._lock = threading.Lock()
         self._slow: Counter[int] = Counter()
@@ -59,17 +72,35 @@ class SlowImages:
         """The answer to `image:computePixels`, computed in another process.
 
         Raises:
-            RequestError: As `Evaluator.compute_pixels`.
+            RequestError: As `Evaluator.compute_pixels`, and as `deadlines.check`.
         """
         with self._lock:
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(
-                    os.cpu_count() or 2, multiprocessing.get_context("spawn"), _start, self._arguments
-                )
-        answer = self._pool.submit(_compute, body).result()
+                self._pool = ProcessPoolExecutor(os.cpu_count() or 2, self._context, _start, self._arguments)
+            slot = next(self._numbers) % _SLOTS
+            self._given_up[slot] = 0
+            future = self._pool.submit(_compute, body, deadlines.current().seconds_left, slot)
+            self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        answer = self._awaited(future, slot)
         if isinstance(answer, PixelAnswer):
             return answer
         raise RequestError(*answer)
+
+    def _awaited(self, future: Future[Any], slot: int) -> Any:  # noqa: ANN401 - whatever the process returned
+        try:
+            while not wait([future], _LOOK_EVERY).done:
+                deadlines.check()
+        except RequestError:
+            self._given_up[slot] = 1
+            future.cancel()
+            raise
+        return future.result()
+
+    @property
+    def is_computing(self) -> bool:
+        """Whether a process still computes."""
+        return bool(self._running)
 
     def close(self) -> None:
         """Ends the processes."""
@@ -81,8 +112,13 @@ def _expression_of(body: bytes) -> int:
     return hash(body.partition(b'"grid"')[0])
 
 
-def _start(make_providers: Callable[[], Sequence[Provider]], limits: Limits, parent: int) -> None:
-    global _evaluator
+def _start(
+    make_providers: Callable[[], Sequence[Provider]], limits: Limits, parent: int, given_up: Sequence[int]
+) -> None:
+    global _evaluator, _given_up
+    _given_up = given_up
+    # Ctrl-C in a terminal reaches this process too: it ends with its parent, which may still want the answer.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _evaluator = Evaluator(Catalog(make_providers()), limits)
 
@@ -93,12 +129,13 @@ def _end_with(parent: int) -> None:
     os._exit(0)
 
 
-def _compute(body: bytes) -> PixelAnswer | tuple[str, int]:
+def _compute(body: bytes, seconds_left: float, slot: int) -> PixelAnswer | tuple[str, int]:
     if _evaluator is None:
         raise RuntimeError("the process was not started by SlowImages")
     start = time.thread_time()
     try:
-        answer = _evaluator.compute_pixels(json.loads(body), lambda _grid: None)
+        with deadlines.until(deadlines.Deadline(seconds_left, lambda: bool(_given_up[slot]))):
+            answer = _evaluator.compute_pixels(json.loads(body), lambda _grid: None)
     except RequestError as error:
         return str(error), error.code
     seconds = time.thread_time() - start

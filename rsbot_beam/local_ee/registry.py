@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar, get_args, get_type_hints
 
+from rsbot_beam.local_ee import deadlines
 from rsbot_beam.local_ee.answers import RequestError, wrong_type
 from rsbot_beam.local_ee.convert import CONVERTERS
 from rsbot_beam.local_ee.environment import Environment
@@ -72,6 +73,7 @@ def call(name: str, arguments: Mapping[str, Any], environment: Environment) -> V
     handler = FUNCTIONS.get(name)
     if handler is None:
         raise RequestError(f"Unrecognized function: '{name}' (the local Earth Engine does not have it).")
+    deadlines.check()
     return handler(arguments, environment)
 
 

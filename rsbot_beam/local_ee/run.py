@@ -100,6 +100,13 @@ def serving(engine: LocalEarthEngine, host: str = "127.0.0.1", port: int = 0) ->
         engine.close()
 
 
+def end_now() -> None:
+    """Ends this process with code 0. Python's own way out waits for threads that may compute for minutes yet."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
 # Seconds that requests under way have to end when the parent is gone.
 LINGER = 5.0
 

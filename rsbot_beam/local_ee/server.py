@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rsbot_beam.errors import InputError
-from rsbot_beam.local_ee import protocol
+from rsbot_beam.local_ee import deadlines, protocol
 from rsbot_beam.local_ee.answers import RequestError, error_body
 from rsbot_beam.local_ee.asgi import (
     JsonResponse,
@@ -37,6 +38,7 @@ from rsbot_beam.local_ee.asgi import (
     ResetResponse,
     SilentResponse,
     TruncatedResponse,
+    closing,
     gone,
 )
 from rsbot_beam.local_ee.catalog import Catalog
@@ -89,6 +91,7 @@ class Job:
         grid: Of a pixel request, as soon as it is known.
         pixels: Pixels of the answer.
         seconds: CPU time that it took, in whichever process.
+        abandoned: Whether nobody waits for the answer any more.
     """
 
     kind: str
@@ -96,6 +99,7 @@ class Job:
     grid: PixelGrid | None = None
     pixels: int = 0
     seconds: float = 0.0
+    abandoned: Callable[[], bool] = lambda: False
 
     def json(self) -> Mapping[str, Any]:
         """The body as a JSON object.
@@ -134,6 +138,8 @@ class LocalEarthEngine:
         self.stats = Stats(self._settings.record)
         self.tokens = Tokens()
         self._pool = worker_pool()
+        self._computing: set[int] = set()  # threads
+        self._closed = False
         self.reset()
         self.app = Starlette(routes=self._routes(), exception_handlers={HTTPException: _no_route})
 
@@ -144,10 +150,16 @@ class LocalEarthEngine:
         self.stats.reset()
 
     def close(self) -> None:
-        """Ends the worker threads."""
+        """Ends the worker threads; what is computed in them is given up as soon as it looks."""
+        self._closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         if self._slow_images is not None:
             self._slow_images.close()
+
+    @property
+    def is_computing(self) -> bool:
+        """Whether something is still computed for a request."""
+        return bool(self._computing) or (self._slow_images is not None and self._slow_images.is_computing)
 
     def _routes(self) -> list[Route]:
         project = "/v1/projects/{project}"
@@ -198,7 +210,7 @@ class LocalEarthEngine:
 
     async def _costly(self, request: Request, kind: str, work: Work) -> Response:
         """Authorisation, quota, faults, then the work; whatever happens is counted."""
-        job = Job(kind, await request.body())
+        job = Job(kind, await request.body(), abandoned=self._abandoned(request))
         denial = self._unauthorised(request)
         if denial is not None:
             return self._counted(job, denial)
@@ -234,11 +246,17 @@ class LocalEarthEngine:
 
     def _safely(self, job: Job, work: Work) -> Response:
         """The work's answer, or the answer that says why there is none. Runs in a worker thread."""
-        start = time.thread_time()
+        start, thread = time.thread_time(), threading.get_ident()
+        self._computing.add(thread)
         try:
-            return self._answered(job, work)
+            with deadlines.until(deadlines.Deadline(self._settings.limits.max_seconds, job.abandoned)):
+                return self._answered(job, work)
         finally:
+            self._computing.discard(thread)
             job.seconds += time.thread_time() - start
+
+    def _abandoned(self, request: Request) -> Callable[[], bool]:
+        return lambda: self._closed or closing(request.scope)
 
     def _answered(self, job: Job, work: Work) -> Response:
         try:
@@ -296,7 +314,7 @@ class LocalEarthEngine:
     # Requests that cost nothing -----------------------------------------------------------------------------------
 
     async def _free(self, request: Request, kind: str, work: Callable[[], bytes | Mapping[str, Any]]) -> Response:
-        job = Job(kind, b"")
+        job = Job(kind, b"", abandoned=self._abandoned(request))
         denial = self._unauthorised(request)
         if denial is not None:
             return self._counted(job, denial)

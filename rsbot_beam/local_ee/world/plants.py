@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from shapely.geometry import Point, Polygon
 from shapely.geometry.base import BaseGeometry
 
+from rsbot_beam.local_ee import deadlines
+from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.provider import BBox
 from rsbot_beam.local_ee.world.structures import SOLAR, Structures
 from rsbot_beam.local_ee.world.turbines import PARK_SPACING, WindParks
@@ -26,6 +28,15 @@ _HECTARES_PER_MW = (
 )
 _KW_PER_SQUARE_METRE = 0.32  # of a rotor's disc (Wiser et al. 2023: specific power of older and of newer fleets)
 _CHUNK = 4096  # lattice cells whose land is looked at together
+# Lattice cells that are looked at where no place is asked for: about one of the 60 zones, two seconds. The first thousand
+# features are among them; all of the globe's would take ten minutes.
+MAX_CELLS = 600_000
+
+
+_WHOLE_GLOBE = (
+    "Collection query aborted: this table covers the whole globe, and listing all of it would take too long. "
+    "Say where with filterBounds(region), or take the first ones with limit()."
+)
 
 
 def solar_plants(structures: Structures, bbox: BBox | None) -> Iterator[Feature]:
@@ -41,8 +52,13 @@ def wind_turbines(parks: WindParks, bbox: BBox | None) -> Iterator[Feature]:
 def _by_zone(
     bbox: BBox | None, spacing: float, make: Callable[[int, _Lattice, _Lattice], Iterator[Feature]]
 ) -> Iterator[Feature]:
+    cells = 0
     for zone, part in _zones(bbox):
         for i, j in _lattice(zone, part, spacing):
+            deadlines.check()
+            cells += i.size
+            if bbox is None and cells > MAX_CELLS:
+                raise RequestError(_WHOLE_GLOBE)
             yield from (feature for feature in make(zone, i, j) if _touches(feature[1], part))
 
 
