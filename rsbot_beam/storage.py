@@ -69,9 +69,9 @@ def _check_can_be_made(folder: Path) -> None:
     # What is there already is not looked at: a finished dataset on a read-only disk can be started again.
     there = next(part for part in (folder, *folder.parents) if part.exists())
     if not there.is_dir():
-        raise InputError(f"output={str(folder)!r} cannot be made: {there} is a file; name a folder")
+        raise InputError(f"output={str(folder)!r} cannot be made: {there} is a file; name a folder with --output")
     if there != folder and not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"output={str(folder)!r} cannot be made: {there} cannot be written to; name another folder")
+        raise InputError(f"output={str(folder)!r} cannot be made: {there} cannot be written to; name another folder with --output")
 
 
 def join(base: str | os.PathLike[str], *parts: str) -> str:

@@ -89,7 +89,7 @@ def test_crops_from_series_of_single_pixels(data, tmp_path):
     """500 fields in East Africa: a temporal network on pixels without neighbours, tested on squares of other ground."""
     root = tmp_path / "pixels"
     write_dataset(root, worldcereal(data), shares=(60, 20, 20), block=BLOCK)
-    model = train(root, tmp_path / "model", model="tempcnn", epochs=40, batch_size=16, learning_rate=0.001)
+    model = train(root, tmp_path / "model", model="tempcnn", epochs=40)
     scores = score(model, root, "test")
     assert scores["model"]["mean_f1"] > scores["majority class"]["mean_f1"]
     assert scores["random forest"]["mean_f1"] > scores["majority class"]["mean_f1"]
