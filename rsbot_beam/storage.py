@@ -71,7 +71,9 @@ def _check_can_be_made(folder: Path) -> None:
     if not there.is_dir():
         raise InputError(f"output={str(folder)!r} cannot be made: {there} is a file; name a folder with --output")
     if there != folder and not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"output={str(folder)!r} cannot be made: {there} cannot be written to; name another folder with --output")
+        raise InputError(
+            f"output={str(folder)!r} cannot be made: {there} cannot be written to; name another folder with --output"
+        )
 
 
 def join(base: str | os.PathLike[str], *parts: str) -> str:
