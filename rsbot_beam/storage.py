@@ -216,8 +216,9 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview | str)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            # A write that a full disk refuses does not say of which file.
-            error.filename = error.filename or os.fspath(path)
+            # A write that a full disk refuses does not say of which file, and a rename names the temporary one.
+            if error.filename2 or not error.filename:
+                error.filename, error.filename2 = os.fspath(path), None
         raise
 
 

@@ -338,3 +338,14 @@ def test_a_bucket_that_is_out_of_order_is_told_after_retries(
         StorageError, match=r"does not do what it is asked.*503.*the same command continues where it was"
     ):
         storage.write_bytes(f"gs://{refusing(503)}/file", b"x")
+
+
+def test_a_rename_that_is_refused_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(30, "Read-only file system", str(source), None, str(target))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="Read-only file system") as caught:
+        storage.write_bytes(tmp_path / "file", b"x")
+    assert str(caught.value) == f"[Errno 30] Read-only file system: '{tmp_path / 'file'}'"
+    assert listed(tmp_path) == []
