@@ -215,7 +215,7 @@ def write_bytes(path: str | os.PathLike[str], content: bytes | memoryview | str)
         temporary.replace(target)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and (error.filename2 or not error.filename):
+        if isinstance(error, OSError) and error.errno and (error.filename2 or not error.filename):
             # A write that a full disk refuses does not say of which file, and a rename names the temporary one.
             raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
