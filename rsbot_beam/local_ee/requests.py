@@ -26,7 +26,7 @@ from rsbot_beam.local_ee.encode_pixels import encode_npy, encode_tiff, npy_dtype
 from rsbot_beam.local_ee.encode_values import encode_value
 from rsbot_beam.local_ee.environment import Environment
 from rsbot_beam.local_ee.filters import Filter
-from rsbot_beam.local_ee.functions.bands import band_indices
+from rsbot_beam.local_ee.functions.bands import band_indices, refuse_duplicates, unique_names
 from rsbot_beam.local_ee.geometries import Geometry, bbox_of, geometry_from_json
 from rsbot_beam.local_ee.graph import Graph
 from rsbot_beam.local_ee.image import Image, PixelContext
@@ -147,13 +147,15 @@ class Evaluator:
     def _prepared(self, image: Image, body: Mapping[str, Any], inspect: Inspect) -> tuple[Image, PixelGrid, str]:
         """The image with the bands asked for, the grid, and the file format."""
         if body.get("bandIds"):
-            image = image.pick(band_indices(image, body["bandIds"]))
+            chosen = band_indices(image, body["bandIds"])
+            image = image.pick(chosen, unique_names([image.names[index] for index in chosen]))
         file_format = body.get("fileFormat", "AUTO_JPEG_PNG")
         if file_format not in ("NPY", "GEO_TIFF"):
             raise RequestError(f"The local Earth Engine sends the file formats NPY and GEO_TIFF, not {file_format}.")
         bands = image.bands
         if not bands:
             raise RequestError("Image has no bands.")
+        refuse_duplicates(image.names, "Image")
         grid = request_grid(body.get("grid") or {}, image)
         inspect(grid)
         self._limits.check_pixels(grid.shape, bands)

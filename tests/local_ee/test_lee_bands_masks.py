@@ -20,6 +20,34 @@ def test_select_by_name_pattern_and_index(earth, samples):
     np.testing.assert_array_equal(earth.pixels(image.select([5]))["B6"], samples.utm[5, :60, :70])
 
 
+def test_a_band_chosen_twice_has_two_names(earth, samples):
+    image = earth.image()
+    assert image.select(["B2", "B2"]).bandNames().getInfo() == ["B2", "B2_1"]
+    assert image.select("B2", "B[12]", 1).bandNames().getInfo() == ["B2", "B1", "B2_1", "B2_2"]
+    found = earth.pixels(image.select(["B3", "B2", "B3"]))
+    assert found.dtype.names == ("B3", "B2", "B3_1")
+    np.testing.assert_array_equal(found["B3_1"], samples.utm[2, :60, :70])
+    taken = image.select(["B2", "B3"], ["x", "x_1"])
+    assert taken.select(["x", "x", "x_1"]).bandNames().getInfo() == ["x", "x_2", "x_1"]
+    asked = earth.pixels(image, bandIds=["B2", "B2"])
+    assert asked.dtype.names == ("B2", "B2_1")
+    np.testing.assert_array_equal(asked["B2"], asked["B2_1"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda image: image.rename(["a", "a"]), "Image.rename: Duplicate band name 'a'"),
+        (lambda image: image.select(["B1", "B2"], ["b", "b"]), "Image.select: Duplicate band name 'b'"),
+        (lambda image: image.regexpRename("B.", "c"), "Image.regexpRename: Duplicate band name 'c'"),
+        (lambda image: image.reduce(ee.Reducer.minMax().setOutputs(["d", "d"])), "Duplicate band name 'd'"),
+    ],
+)
+def test_two_bands_of_one_name_are_refused(earth, change, words):
+    with pytest.raises(ee.EEException, match=words):
+        earth.pixels(change(earth.image().select(["B1", "B2"])))
+
+
 def test_a_missing_band_says_what_there_is(earth):
     with pytest.raises(ee.EEException, match=r"Band pattern 'B9' did not match any bands. Available bands: \[B1, B2"):
         earth.pixels(earth.image().select("B9"))

@@ -165,6 +165,31 @@ def test_to_bands_and_to_list(earth, samples):
     assert third.get("cloud").getInfo() == 20
 
 
+def test_images_of_a_list_are_numbered(earth, samples):
+    image = ee.Image("TEST/SERIES/I1")
+    twice = ee.ImageCollection([image, image.add(1), image])
+    assert twice.aggregate_array("system:index").getInfo() == ["0", "1", "2"]
+    assert twice.aggregate_array("cloud").getInfo() == [10, 10]  # what is computed keeps no properties
+    stacked = earth.pixels(twice.toBands())
+    assert stacked.dtype.names == ("0_red", "0_nir", "1_red", "1_nir", "2_red", "2_nir")
+    red = samples.series[1, 0]
+    np.testing.assert_array_equal(stacked["0_red"], np.where(red == 65535, 0, red))
+    np.testing.assert_array_equal(stacked["1_red"], np.where(red == 65535, 0, red + 1.0))
+    np.testing.assert_array_equal(stacked["2_red"], stacked["0_red"])
+
+
+def test_bands_of_images_with_one_index_have_different_names(earth):
+    first, second = ee.Image(1).rename("1_a"), ee.Image(2).rename("a")
+    collection = ee.ImageCollection([first]).merge(ee.ImageCollection([second]))
+    same = ee.ImageCollection(ee.List([first, second])).map(lambda image: image.rename("a"))
+    assert same.toBands().bandNames().getInfo() == ["0_a", "1_a"]
+    crossed = ee.FeatureCollection([first.set("system:index", "0"), second.set("system:index", "0_1")])
+    found = earth.pixels(ee.ImageCollection(crossed).toBands())
+    assert found.dtype.names == ("0_1_a", "0_1_a_1")
+    assert (found["0_1_a"][0, 0], found["0_1_a_1"][0, 0]) == (1, 2)
+    assert collection.toBands().bandNames().getInfo() == ["1_0_1_a", "2_0_a"]
+
+
 def test_from_images_merge_and_distinct(earth):
     made = ee.ImageCollection.fromImages([ee.Image(1), ee.Image(2)])
     assert made.aggregate_array("system:index").getInfo() == ["0", "1"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from rsbot_beam.local_ee.values import Value
 
 @function("Image.select")
 def select(input: Image, band_selectors: list, new_names: list | None = None) -> Image:
-    """Bands by name, regular expression or index, renamed if wanted."""
+    """Bands by name, regular expression or index, renamed if wanted; a band chosen again gets a suffix."""
     return deferred(input, lambda: band_indices(input, band_selectors), new_names, "Image.select")
 
 
@@ -109,7 +109,13 @@ def metadata(image: Image, property: str, name: str | None = None) -> Image:
 
 
 def deferred(image: Image, indices: Value, names: Sequence[str] | None, caller: str) -> Image:
-    """Picks bands by a thunk of their indices, when the image's bands are needed."""
+    """Picks bands by a thunk of their indices, when the image's bands are needed.
+
+    Raises:
+        RequestError: When two of the names given are the same.
+    """
+    if names is not None:
+        refuse_duplicates(names, caller)
     chosen: list[Sequence[int]] = []
 
     def picked() -> Sequence[int]:
@@ -125,7 +131,8 @@ def deferred(image: Image, indices: Value, names: Sequence[str] | None, caller: 
 
     def bands() -> list[Band]:
         found = [image.bands[index] for index in picked()]
-        return found if names is None else [replace(b, name=str(n)) for b, n in zip(found, names, strict=True)]
+        labels = unique_names([band.name for band in found]) if names is None else [str(name) for name in names]
+        return [replace(band, name=name) for band, name in zip(found, labels, strict=True)]
 
     def compute(wanted: Sequence[int], context: PixelContext) -> list[Raster]:
         places = picked()
@@ -155,7 +162,7 @@ def joined(base: Image, places: Value) -> Image:
     return base.derive(bands, compute, id=base.id)
 
 
-def free_name(name: str, taken: Sequence[str]) -> str:
+def free_name(name: str, taken: Container[str]) -> str:
     """The name, with `_1`, `_2` ... where it is taken."""
     if name not in taken:
         return name
@@ -163,6 +170,32 @@ def free_name(name: str, taken: Sequence[str]) -> str:
     while f"{name}_{number}" in taken:
         number += 1
     return f"{name}_{number}"
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """The names in order, those that came before with `_1`, `_2` ...; a name that is there once stays as it is."""
+    if len(set(names)) == len(names):
+        return list(names)
+    taken, found = set(names), []
+    seen: set[str] = set()
+    for name in names:
+        label = free_name(name, taken) if name in seen else name
+        seen.add(name)
+        taken.add(label)
+        found.append(label)
+    return found
+
+
+def refuse_duplicates(names: Sequence[Any], caller: str) -> None:
+    """Bands of an image have different names.
+
+    Raises:
+        RequestError: When two are the same, with the name.
+    """
+    labels = [str(name) for name in names]
+    twice = sorted({label for label in labels if labels.count(label) > 1}) if len(set(labels)) < len(labels) else []
+    if twice:
+        raise RequestError(f"{caller}: Duplicate band name '{twice[0]}': the bands of an image need different names.")
 
 
 def band_indices(image: Image, selectors: Sequence[Any]) -> list[int]:

@@ -25,8 +25,9 @@ from rsbot_beam.local_ee.values import Value
 
 @function("ImageCollection.fromImages")
 def from_images(images: list, environment: Environment) -> Collection:
-    """A collection of images."""
-    return list_collection([to_image(image, environment) for image in images], of_images=True)
+    """A collection of images, whose `system:index` are their numbers, whatever they were called before."""
+    found = [to_image(image, environment) for image in images]
+    return list_collection([with_index(image, str(number)) for number, image in enumerate(found)], of_images=True)
 
 
 @function("Collection")

@@ -11,6 +11,7 @@ import numpy as np
 
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.collection import MAX_ELEMENTS, Collection
+from rsbot_beam.local_ee.functions.bands import unique_names
 from rsbot_beam.local_ee.image import Image, PixelContext, Raster
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.types import Band
@@ -69,23 +70,23 @@ def _chosen(rasters: Sequence[Raster], best: Value) -> Raster:
 
 @function("ImageCollection.toBands")
 def to_bands(collection: Collection) -> Image:
-    """All bands of all images, named `index_band`."""
+    """All bands of all images, named `index_band`; of images with the same index, later ones get a suffix."""
     listed: list[list[tuple[Image, int, str]]] = []
 
     def places() -> list[tuple[Image, int, str]]:
         if not listed:
             images = list(islice(collection.images(), MAX_ELEMENTS + 1))
-            if not images:
-                return []
-            listed.append(
+            found = [(image, number) for image in images for number in range(len(image.bands))]
+            if len(found) > MAX_ELEMENTS:
+                raise RequestError(f"ImageCollection.toBands: The maximum number of bands is {MAX_ELEMENTS}.")
+            names = unique_names(
                 [
-                    (image, number, f"{image.properties.get('system:index', position)}_{band.name}")
+                    f"{image.properties.get('system:index', position)}_{name}"
                     for position, image in enumerate(images)
-                    for number, band in enumerate(image.bands)
+                    for name in image.names
                 ]
             )
-            if len(listed[0]) > MAX_ELEMENTS:
-                raise RequestError(f"ImageCollection.toBands: The maximum number of bands is {MAX_ELEMENTS}.")
+            listed.append([(*place, name) for place, name in zip(found, names, strict=True)])
         return listed[0]
 
     def bands() -> list[Band]:
