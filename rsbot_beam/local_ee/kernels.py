@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rsbot_beam.local_ee.answers import RequestError
+
 Weights = NDArray[np.float64]
+# Pixels that a kernel may reach; Earth Engine refuses kernels of more than 512 pixels.
+MAX_REACH = 256
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,22 @@ def shaped(
 
     def make(metres: float) -> Weights:
         pixels = radius / metres if units.startswith("m") else radius
-        reach = max(int(pixels), 0)
+        reach = reach_of(pixels)
         dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
         return scaled(np.asarray(inside(dx, dy, pixels), dtype=np.float64), normalize, magnitude)
 
     return Kernel(make)
+
+
+def reach_of(pixels: float) -> int:
+    """Whole pixels within a radius, before weights are made of it.
+
+    Raises:
+        RequestError: When the kernel would be too large.
+    """
+    if not pixels < MAX_REACH + 1:
+        raise RequestError(f"Kernel is too large: a radius of {pixels:g} pixels, at most {MAX_REACH}.")
+    return max(int(pixels), 0)
 
 
 def scaled(weights: Weights, normalize: bool, magnitude: float) -> Weights:

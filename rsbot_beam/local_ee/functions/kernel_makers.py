@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rsbot_beam.local_ee.answers import RequestError
-from rsbot_beam.local_ee.kernels import Kernel, scaled, shaped
+from rsbot_beam.local_ee.kernels import Kernel, reach_of, scaled, shaped
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.values import Value
 
@@ -89,7 +89,7 @@ def gaussian(
 
     def make(metres: float) -> Value:
         size = metres if units == "meters" else 1.0
-        reach = max(int(radius / size), 0)
+        reach = reach_of(radius / size)
         dy, dx = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
         return scaled(np.exp(-(dx * dx + dy * dy) / (2 * (sigma / size) ** 2)), normalize, magnitude)
 
@@ -104,7 +104,7 @@ def rectangle(
 
     def make(metres: float) -> Value:
         size = metres if units == "meters" else 1.0
-        return scaled(np.ones((2 * int(y_radius / size) + 1, 2 * int(x_radius / size) + 1)), normalize, magnitude)
+        return scaled(np.ones([2 * reach_of(radius / size) + 1 for radius in (y_radius, x_radius)]), normalize, magnitude)
 
     return Kernel(make)
 

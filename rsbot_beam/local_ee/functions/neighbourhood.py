@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from rsbot_beam.local_ee import deadlines
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.functions.casts import cast_values
 from rsbot_beam.local_ee.functions.kernel_makers import shape_kernel
 from rsbot_beam.local_ee.functions.reducing import output_type
 from rsbot_beam.local_ee.image import Image, PixelContext, Raster, both_valid
-from rsbot_beam.local_ee.kernels import Kernel
-from rsbot_beam.local_ee.reducers import SIMPLE, Reducer
+from rsbot_beam.local_ee.kernels import MAX_REACH, Kernel
+from rsbot_beam.local_ee.reducers import SIMPLE, Output, Reducer
 from rsbot_beam.local_ee.registry import function
 from rsbot_beam.local_ee.stack import Stack
 from rsbot_beam.local_ee.types import DOUBLE, FLOAT, Band, Projection
 from rsbot_beam.local_ee.values import Value
+from rsbot_beam.local_ee.windows import Outcome, fits, reduce_windows
 
-# Pixels that a kernel may reach; Earth Engine refuses kernels of more than 512 pixels.
-MAX_REACH = 256
-# Values (neighbours x pixels) held at a time.
-MAX_STACK = 1 << 24
+# Values (neighbours x pixels) held at a time: 32 MB of float64, and a few times that while they are reduced.
+MAX_STACK = 1 << 22
 
 
 def weights_for(kernel: Kernel, context: PixelContext) -> NDArray[np.float64]:
@@ -94,25 +95,55 @@ def _reduced(
 ) -> list[Raster]:
     reach = _reach(weights)
     height, width = context.grid.shape
-    offsets = [(dy, dx) for dy, dx in np.argwhere(weights != 0) - np.array(reach)]
-    step = max(1, MAX_STACK // max(1, len(offsets) * width))
-    pieces = []
-    for top in range(0, height, step):
-        rows = min(step, height - top)
-        values, valid = (
-            np.stack([shifted(part, top + dy, dx, reach, (rows, width)).reshape(-1) for dy, dx in offsets])
-            for part in (padded.values, padded.valid)
-        )
-        stack = Stack(values, valid, weights[weights != 0].reshape(-1, 1))
-        pieces.append([(np.asarray(o.reduce(stack)), (stack.count > 0) | o.always) for o in reducer.outputs])
     centre = shifted(padded.mask, 0, 0, reach, (height, width))
+    windows = fits(weights, reducer.outputs)
+    outcomes = (reduce_windows if windows else _reduce_pieces)(padded.values, padded.valid, weights, reducer.outputs)
     found = []
-    for number, output in enumerate(reducer.outputs):
-        values = np.concatenate([piece[number][0] for piece in pieces]).reshape(height, width)
-        mask = np.concatenate([piece[number][1] for piece in pieces]).reshape(height, width)
-        mask = both_valid(mask, centre, context) if skip_masked else mask
+    for output, (values, known) in zip(reducer.outputs, outcomes, strict=True):
+        mask = both_valid(known, centre, context) if skip_masked else known
         found.append(Raster(cast_values(values, output_type(output, band.type)), mask))
     return found
+
+
+def _reduce_pieces(
+    values: NDArray[Any], valid: NDArray[np.bool_], weights: NDArray[np.float64], outputs: Sequence[Output]
+) -> list[Outcome]:
+    """As `reduce_windows`, for any kernel and reducer: all neighbours of some pixels at a time."""
+    shape = values.shape[0] - weights.shape[0] + 1, values.shape[1] - weights.shape[1] + 1
+    chosen = weights != 0
+    pieces = []
+    for rows, columns in _pieces(shape, max(1, MAX_STACK // max(1, int(chosen.sum())))):
+        deadlines.check()
+        around, known = (_neighbours(part, chosen, rows, columns) for part in (values, valid))
+        stack = Stack(around, known, weights[chosen].reshape(-1, 1))
+        pieces.append([(np.asarray(o.reduce(stack)), (stack.count > 0) | o.always) for o in outputs])
+    joined = []
+    for of_output in zip(*pieces, strict=True):
+        found, mask = (np.concatenate(parts).reshape(shape) for parts in zip(*of_output, strict=True))
+        joined.append((found, mask))
+    return joined
+
+
+def _pieces(shape: tuple[int, int], pixels: int) -> Iterator[tuple[slice, slice]]:
+    """A grid in pieces of at most so many pixels, row by row: whole rows, or parts of one."""
+    rows, columns = max(1, pixels // shape[1]), min(shape[1], pixels)
+    for top in range(0, shape[0], rows):
+        for left in range(0, shape[1], columns):
+            yield slice(top, min(top + rows, shape[0])), slice(left, min(left + columns, shape[1]))
+
+
+def _neighbours(part: NDArray[Any], chosen: NDArray[np.bool_], rows: slice, columns: slice) -> NDArray[Any]:
+    """(N, P): the neighbours of the pixels of a piece."""
+    size = (rows.stop - rows.start, columns.stop - columns.start)
+    if chosen.sum() > size[0] * size[1]:
+        windows = sliding_window_view(part, chosen.shape)[rows, columns]
+        return np.ascontiguousarray(windows[..., chosen].reshape(size[0] * size[1], -1).T)
+    return np.stack(
+        [
+            part[rows.start + y : rows.stop + y, columns.start + x : columns.stop + x].reshape(-1)
+            for y, x in np.argwhere(chosen)
+        ]
+    )
 
 
 @function("Image.convolve")
@@ -137,6 +168,7 @@ def _convolved(band: Band, padded: Raster, context: PixelContext, weights: NDArr
     total = np.zeros(context.grid.shape)
     # A convolution: the kernel is turned round.
     for dy, dx in np.argwhere(weights != 0) - np.array(reach):
+        deadlines.check()
         total += shifted(clean, -dy, -dx, reach, context.grid.shape) * weights[reach[0] + dy, reach[1] + dx]
     mask = shifted(padded.mask, 0, 0, reach, context.grid.shape)
     return Raster(total.astype(_real(band).dtype), mask)
