@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections import Counter
@@ -15,6 +16,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from rsbot_beam.errors import InputError
+from rsbot_beam.local_ee.fault_values import check_crs, check_number, check_type, check_whole, checked_bounds
 from rsbot_beam.local_ee.geometries import project
 from rsbot_beam.local_ee.provider import PixelGrid
 from rsbot_beam.local_ee.rasterize import grid_frame
@@ -42,6 +44,13 @@ class Place:
     status: int = 500
     message: str = "Internal error."
     over_pixels: int = 0
+
+    def __post_init__(self) -> None:
+        checked_bounds(self.bounds)
+        check_crs(self.crs)
+        check_whole("status", self.status, 400, 599)
+        check_type("message", self.message, str, "a text")
+        check_whole("over_pixels", self.over_pixels)
 
     def meets(self, grid: PixelGrid) -> bool:
         """Whether a request's grid shares pixels with the rectangle and is large enough."""
@@ -96,10 +105,18 @@ class Faults:
 
     def __post_init__(self) -> None:
         parse_latency(self.latency)
-        rates = [getattr(self, f"rate_{kind}") for kind in KINDS]
-        if min(rates) < 0 or sum(rates) > 1:
-            given = dict(zip(KINDS, rates, strict=True))
-            raise InputError(f"Fault rates must be 0 or more and add up to at most 1, got {given}.")
+        for kind in KINDS:
+            check_number(f"rate_{kind}", getattr(self, f"rate_{kind}"), 0, 1)
+        rates = {kind: getattr(self, f"rate_{kind}") for kind in KINDS}
+        if sum(rates.values()) > 1:
+            raise InputError(f"Fault rates must add up to at most 1, got {rates}.")
+        if self.retry_after is not None:
+            check_number("retry_after", self.retry_after)
+        check_number("token_lifetime", self.token_lifetime)
+        check_whole("too_large_over_pixels", self.too_large_over_pixels)
+        check_whole("seed", self.seed, -math.inf)
+        check_type("unauthorized", self.unauthorized, bool, "true or false")
+        check_type("required_token", self.required_token, str, "a text")
 
     @staticmethod
     def from_json(given: Mapping[str, Any], base: Faults | None = None) -> Faults:
@@ -118,26 +135,28 @@ class Faults:
             raise InputError(f"Unknown faults {unknown}; there are: {', '.join(sorted(known))}.")
         values = {name: getattr(base or Faults(), name) for name in known} | dict(given)
         values["latency"] = str(values["latency"])
-        values["fail_tiles"] = tuple(_place(item, 500, "Internal error.") for item in values["fail_tiles"])
-        too_large = values["too_large_tiles"]
-        values["too_large_tiles"] = tuple(_place(item, 400, MEMORY_MESSAGE) for item in too_large)
+        values["fail_tiles"] = _places("fail_tiles", values, 500, "Internal error.")
+        values["too_large_tiles"] = _places("too_large_tiles", values, 400, MEMORY_MESSAGE)
         return Faults(**values)
 
 
 MEMORY_MESSAGE = "User memory limit exceeded."
 
 
+def _places(name: str, values: Mapping[str, Any], status: int, message: str) -> tuple[Place, ...]:
+    check_type(name, values[name], (list, tuple), "a list of places")
+    return tuple(_place(item, status, message) for item in values[name])
+
+
 def _place(given: Value, status: int, message: str) -> Place:
     if isinstance(given, Place):
         return given
-    try:
-        values = {"status": status, "message": message, **given}
-        values["bounds"] = tuple(float(number) for number in values["bounds"])
-        if len(values["bounds"]) != 4:
-            raise ValueError("bounds need four numbers: left, bottom, right, top")
-        return Place(**values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"A failing place needs bounds, crs, status and message, got {given!r}: {error}.") from error
+    known = [item.name for item in fields(Place)]
+    if not isinstance(given, dict) or "bounds" not in given or not set(given) <= set(known):
+        raise InputError(
+            f"A failing place is an object with bounds, and perhaps {', '.join(known[1:])}, got {given!r}."
+        )
+    return Place(**{"status": status, "message": message, **given, "bounds": checked_bounds(given["bounds"])})
 
 
 def parse_latency(text: str) -> tuple[float, float]:

@@ -16,6 +16,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
 from shapely.geometry.base import BaseGeometry
 
 from rsbot_beam.errors import RsbotError
@@ -82,6 +83,17 @@ def transformer(source: str, target: str) -> Transformer:
 def crs_of(code: str) -> CRS:
     """The CRS of a code or WKT text; raises `pyproj.exceptions.CRSError` for an unknown one."""
     return CRS.from_user_input(code)
+
+
+def has_plane(code: object) -> bool:
+    """Whether this is the code or WKT of a CRS with a place for pixels: projected, or in longitude and latitude."""
+    if not isinstance(code, str):
+        return False
+    try:
+        crs = crs_of(code)
+    except CRSError:
+        return False
+    return bool(crs.is_projected or crs.is_geographic)
 
 
 class PixelGrid:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import marshal
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,7 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
-from pyproj.exceptions import CRSError
 
 from rsbot_beam.local_ee.answers import RequestError
 from rsbot_beam.local_ee.blocks import blocks
@@ -32,8 +29,8 @@ from rsbot_beam.local_ee.graph import Graph
 from rsbot_beam.local_ee.image import Image, PixelContext
 from rsbot_beam.local_ee.limits import Limits
 from rsbot_beam.local_ee.profiles import Profiles
-from rsbot_beam.local_ee.provider import PixelGrid, crs_of
-from rsbot_beam.local_ee.types import Band
+from rsbot_beam.local_ee.provider import PixelGrid
+from rsbot_beam.local_ee.request_grids import request_grid
 from rsbot_beam.local_ee.values import Value
 
 # Expressions whose evaluated graph is kept: patches of one export differ in their grid only.
@@ -146,8 +143,11 @@ class Evaluator:
 
     def _prepared(self, image: Image, body: Mapping[str, Any], inspect: Inspect) -> tuple[Image, PixelGrid, str]:
         """The image with the bands asked for, the grid, and the file format."""
-        if body.get("bandIds"):
-            chosen = band_indices(image, body["bandIds"])
+        wanted = body.get("bandIds")
+        if wanted:
+            if not isinstance(wanted, list):
+                raise RequestError(f"Invalid value at 'bandIds': a list of texts is expected, got {wanted!r}.")
+            chosen = band_indices(image, wanted)
             image = image.pick(chosen, unique_names([image.names[index] for index in chosen]))
         file_format = body.get("fileFormat", "AUTO_JPEG_PNG")
         if file_format not in ("NPY", "GEO_TIFF"):
@@ -156,7 +156,7 @@ class Evaluator:
         if not bands:
             raise RequestError("Image has no bands.")
         refuse_duplicates(image.names, "Image")
-        grid = request_grid(body.get("grid") or {}, image)
+        grid = request_grid(body.get("grid"), image)
         inspect(grid)
         self._limits.check_pixels(grid.shape, bands)
         return image, grid, file_format
@@ -219,43 +219,3 @@ def compute_grid(
                 if with_valid:
                     valid[band.name][rows, columns] = raster.valid
     return pixels, valid
-
-
-def request_grid(grid: Mapping[str, Any], image: Image) -> PixelGrid:
-    """The pixel grid of a request; what is left out comes from the image's own.
-
-    Raises:
-        RequestError: When it makes no grid.
-    """
-    band = image.bands[0]
-    crs = grid.get("crsCode") or grid.get("crsWkt") or band.projection.crs
-    try:
-        crs_of(crs)
-    except CRSError as error:
-        raise RequestError(f"Unable to parse the grid's CRS '{crs}'.") from error
-    affine = grid.get("affineTransform")
-    transform = band.projection.transform if affine is None else _affine(affine)
-    if transform.determinant == 0:
-        raise RequestError(f"The grid's affine transform has pixels without an area: {tuple(transform)[:6]}.")
-    return PixelGrid(str(crs), transform, _shape(grid, image, band))
-
-
-def _affine(given: Mapping[str, Any]) -> Affine:
-    names = ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")
-    values = [float(given.get(name, 0)) for name in names]
-    if not all(math.isfinite(value) for value in values):
-        raise RequestError(f"The grid's affine transform is not finite: {values}.")
-    return Affine(*values)
-
-
-def _shape(grid: Mapping[str, Any], image: Image, band: Band) -> tuple[int, int]:
-    given = grid.get("dimensions")
-    if given is not None:
-        shape = (int(given.get("height", 0)), int(given.get("width", 0)))
-    elif band.shape is not None and "affineTransform" not in grid and "crsCode" not in grid:
-        shape = band.shape
-    else:
-        raise RequestError("Image is unbounded: the grid's dimensions must be given.")
-    if min(shape) <= 0:
-        raise RequestError(f"The grid's dimensions must be positive, got width {shape[1]} and height {shape[0]}.")
-    return shape

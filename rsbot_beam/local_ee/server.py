@@ -378,7 +378,7 @@ class LocalEarthEngine:
         try:
             given = Job("faults", await request.body() or b"{}").json()
             self.plan = FaultPlan(Faults.from_json(given))
-        except (InputError, RequestError, TypeError) as error:
+        except (InputError, RequestError) as error:
             return JsonResponse(error_body(str(error), 400), 400)
         return JsonResponse({})
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
+import urllib.error
+import urllib.request
+
 import ee
 import numpy as np
 import pytest
@@ -228,8 +233,56 @@ def test_aspect_is_the_way_down(earth):
         ({"dimensions": {"width": 0, "height": 5}}, "must be positive"),
         ({"crsCode": "EPSG:4326"}, "dimensions must be given"),
         ({"dimensions": {"width": 1, "height": 1}, "affineTransform": {"scaleX": 0, "scaleY": 1}}, "without an area"),
+        ({"crsCode": "EPSG:5773", "dimensions": {"width": 1, "height": 1}}, "Unable to parse"),  # heights
+        ({"crsCode": "EPSG:4978", "dimensions": {"width": 1, "height": 1}}, "Unable to parse"),  # geocentric
+        ({"crsCode": ["EPSG:4326"]}, "Unable to parse"),
+        ("x", "Invalid value at 'grid': an object is expected, got 'x'"),
+        ([1], "Invalid value at 'grid'"),
+        ({"dimensions": "x"}, "Invalid value at 'grid.dimensions': an object"),
+        ({"dimensions": {"width": "a", "height": 1}}, "Invalid value at 'grid.dimensions.width': a number"),
+        ({"dimensions": {"width": 2.5, "height": 1}}, "'grid.dimensions.width': a whole number is expected, got 2.5"),
+        ({"dimensions": {"width": 1, "height": [2]}}, "Invalid value at 'grid.dimensions.height'"),
+        ({"dimensions": {"width": True, "height": 1}}, "Invalid value at 'grid.dimensions.width'"),
+        ({"dimensions": {"width": "inf", "height": 1}}, "'grid.dimensions.width': a whole number"),
+        ({"dimensions": {"width": 1, "height": 1}, "affineTransform": [1]}, "'grid.affineTransform': an object"),
+        (
+            {"dimensions": {"width": 1, "height": 1}, "affineTransform": {"scaleX": "wide"}},
+            "'grid.affineTransform.scaleX': a number is expected, got 'wide'",
+        ),
+        (
+            {"dimensions": {"width": 1, "height": 1}, "affineTransform": {"scaleX": "nan", "scaleY": 1}},
+            "is not finite",
+        ),
     ],
 )
 def test_impossible_grids_are_refused(earth, grid, message):
-    with pytest.raises(ee.EEException, match=message):
-        earth.pixels(earth.image(), grid)
+    status, found = posted(earth, grid=grid)
+    assert status == 400
+    assert found["error"]["status"] == "INVALID_ARGUMENT"
+    assert message in found["error"]["message"]
+
+
+def posted(earth, **members):
+    """Status and JSON of a request for pixels whose members nobody has looked at before."""
+    body = {"expression": ee.serializer.encode(earth.image(), for_cloud_api=True), "fileFormat": "NPY", **members}
+    request = urllib.request.Request(f"{earth.url}/v1/projects/p/image:computePixels", json.dumps(body).encode())
+    try:
+        with urllib.request.urlopen(request) as response:
+            return response.status, np.load(io.BytesIO(response.read()))
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+def test_numbers_of_a_grid_may_be_texts(earth, samples):
+    affine = {"scaleX": "10", "translateX": "500000", "scaleY": -10, "translateY": 5e6}
+    grid = {"crsCode": "EPSG:32633", "dimensions": {"width": "3", "height": 2.0}, "affineTransform": affine}
+    status, found = posted(earth, grid=grid, bandIds=["B2"])
+    assert status == 200
+    np.testing.assert_array_equal(found["B2"], samples.utm[1, :2, :3])
+
+
+def test_band_ids_are_a_list(earth):
+    for given in ("B2", 5):
+        status, found = posted(earth, grid=earth.utm_grid(), bandIds=given)
+        assert status == 400
+        assert "Invalid value at 'bandIds': a list of texts is expected" in found["error"]["message"]

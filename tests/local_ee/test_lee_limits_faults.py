@@ -281,14 +281,57 @@ def test_the_same_request_has_another_fate_next_time():
     assert {plan.fate(b"same").kind for _ in range(20)} == {None, "500"}
 
 
+PLACE = {"bounds": [0, 0, 10, 10], "crs": "EPSG:32633"}
+
+
 @pytest.mark.parametrize(
-    "given",
-    [{"unknown": 1}, {"rate_429": 1.5}, {"latency": "soon"}, {"fail_tiles": [{"bounds": [1, 2]}]}, {"rate_500": -0.1}],
+    ("given", "words"),
+    [
+        ({"unknown": 1}, "Unknown faults ['unknown']"),
+        ({"rate_429": 1.5}, "'rate_429' must be a number from 0 to 1, got 1.5"),
+        ({"rate_500": -0.1}, "'rate_500' must be a number from 0 to 1, got -0.1"),
+        ({"rate_429": "a"}, "'rate_429' must be a number from 0 to 1, got 'a'"),
+        ({"rate_hang": True}, "'rate_hang' must be a number"),
+        ({"rate_reset": None}, "'rate_reset' must be a number"),
+        ({"rate_429": 0.6, "rate_500": 0.6}, "add up to at most 1"),
+        ({"latency": "soon"}, "'soon' is not understood"),
+        ({"latency": [1]}, "is not understood"),
+        ({"retry_after": "later"}, "'retry_after' must be a number of 0 or more, got 'later'"),
+        ({"retry_after": float("nan")}, "'retry_after' must be a number"),
+        ({"token_lifetime": -1}, "'token_lifetime' must be a number of 0 or more"),
+        ({"too_large_over_pixels": 1.5}, "'too_large_over_pixels' must be a whole number"),
+        ({"seed": "x"}, "'seed' must be a number"),
+        ({"unauthorized": "yes"}, "'unauthorized' must be true or false, got 'yes'"),
+        ({"required_token": 5}, "'required_token' must be a text"),
+        ({"fail_tiles": 5}, "'fail_tiles' must be a list of places, got 5"),
+        ({"too_large_tiles": {"bounds": [0, 0, 1, 1]}}, "'too_large_tiles' must be a list of places"),
+        ({"fail_tiles": [7]}, "A failing place is an object with bounds"),
+        ({"fail_tiles": [{"crs": "EPSG:32633"}]}, "A failing place is an object with bounds"),
+        ({"fail_tiles": [{**PLACE, "colour": 1}]}, "bounds, and perhaps crs, status, message, over_pixels, got"),
+        ({"fail_tiles": [{"bounds": [1, 2]}]}, "four numbers (left, bottom, right, top), got [1, 2]"),
+        ({"fail_tiles": [{"bounds": ["a", 0, 1, 1]}]}, "four numbers"),
+        ({"fail_tiles": [{"bounds": [10, 0, 0, 10]}]}, "the smaller number first, got [10, 0, 0, 10]"),
+        ({"fail_tiles": [{"bounds": [0, 10, 10, 0]}]}, "the smaller number first"),
+        ({"fail_tiles": [{**PLACE, "crs": "EPSG:99999"}]}, "a code such as EPSG:32633, got 'EPSG:99999'"),
+        ({"too_large_tiles": [{**PLACE, "crs": 32633}]}, "a code such as EPSG:32633, got 32633"),
+        ({"fail_tiles": [{**PLACE, "crs": "EPSG:5773"}]}, "a code such as EPSG:32633"),
+        ({"fail_tiles": [{**PLACE, "status": "500"}]}, "'status' must be a number from 400 to 599, got '500'"),
+        ({"fail_tiles": [{**PLACE, "status": 200}]}, "'status' must be a number from 400 to 599"),
+        ({"fail_tiles": [{**PLACE, "message": 1}]}, "'message' must be a text"),
+        ({"too_large_tiles": [{**PLACE, "over_pixels": -1}]}, "'over_pixels' must be a number of 0 or more"),
+        ([1], "an object is expected"),
+    ],
 )
-def test_impossible_faults_are_refused(client, given):
+def test_impossible_faults_are_refused(client, given, words):
     response = client.post("/_local/faults", given)
     assert response.status == 400
-    assert message(response)
+    assert words in message(response)
+    assert client.pixels(grid()).status == 200  # nothing of it holds
+
+
+def test_places_without_area_and_whole_rates_are_faults(client):
+    client.faults(rate_429=0, rate_500=1, retry_after=2, seed=-3, fail_tiles=[{"bounds": [5, 5, 5, 5]}])
+    assert client.pixels(grid()).status == 500
 
 
 def test_latency_texts():
