@@ -104,7 +104,9 @@ def rectangle(
 
     def make(metres: float) -> Value:
         size = metres if units == "meters" else 1.0
-        return scaled(np.ones([2 * reach_of(radius / size) + 1 for radius in (y_radius, x_radius)]), normalize, magnitude)
+        return scaled(
+            np.ones([2 * reach_of(radius / size) + 1 for radius in (y_radius, x_radius)]), normalize, magnitude
+        )
 
     return Kernel(make)
 
