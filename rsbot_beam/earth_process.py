@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from rsbot_beam.errors import RsbotError
+from rsbot_beam.extras import require
 
 # Seconds until the server must accept connections: imports take 2 s, opening many rasters more, on a busy machine.
 START_TIMEOUT = 120.0
 # Seconds that it gets to end by itself.
 STOP_TIMEOUT = 10.0
+# What the server imports of the extra `local`.
+NEEDED = ("starlette", "uvicorn", "httptools")
 
 
 @contextlib.contextmanager
@@ -30,8 +33,10 @@ def local_earth(**flags: Any) -> Iterator[str]:  # noqa: ANN401 - the command's 
         **flags: The command's flags by name: `assets="dir"` or a list of them, `world=False`, `latency="0.5"`.
 
     Raises:
+        InputError: When the extra `local` is not installed.
         RsbotError: When it does not start; the message has what it printed.
     """
+    require(NEEDED, "a local Earth Engine")
     with tempfile.TemporaryDirectory(prefix="rsbot-earth-") as folder:
         ready, errors = Path(folder) / "url", Path(folder) / "stderr"
         with errors.open("wb") as log:

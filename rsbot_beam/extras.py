@@ -17,6 +17,7 @@ EXTRA_OF = {
     "pyogrio": "vectors",
     "starlette": "local",
     "uvicorn": "local",
+    "httptools": "local",
     "matplotlib": "views",
     "jinja2": "views",
     "markupsafe": "views",

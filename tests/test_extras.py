@@ -92,10 +92,27 @@ def test_an_export_says_what_it_needs_before_it_fetches(tmp_path: Path) -> None:
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("missing", ["starlette,uvicorn,httptools", "httptools"])
+@pytest.mark.parametrize("command", ["export", "predict", "plan export"])
+def test_a_local_earth_engine_says_what_it_needs_before_it_starts(tmp_path: Path, command: str, missing: str) -> None:
+    output = tmp_path / "out"
+    recipe = () if command == "predict" else ("--recipe", "landcover")
+    model = ("--model", str(tmp_path)) if command == "predict" else ()
+    asked = (*command.split(), *recipe, *model, *REGION, "--output", str(output), "--ee_url", "local")
+    done = rsbot_without(missing, *asked)
+    assert done.returncode == 2, done.stderr
+    needed = missing.replace(",", ", ")
+    assert f"error: a local Earth Engine needs {needed}: pip install 'rsbot-beam[local]'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not output.exists()
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("missing", "arguments", "named"),
     [
         ("starlette,uvicorn", ("earth",), "rsbot-beam[local]"),
+        ("httptools", ("earth",), "rsbot-beam[local]"),
         (LEARNING, ("models",), "rsbot-beam[learning]"),
     ],
 )
