@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,8 +107,11 @@ def read_manifest(folder: Path) -> list[AssetEntry]:
         raise InputError(f"{path} cannot be read: {error}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("assets"), dict):
         raise InputError(f'{path} must be {{"version": {VERSION}, "assets": {{id: {{...}}}}}}.')
-    if content.get("version", VERSION) != VERSION:
-        raise InputError(f"{path} has version {content['version']}; this program reads version {VERSION}.")
+    if "version" not in content:
+        raise InputError(f'{path} has no version: a manifest begins with "version": {VERSION}.')
+    if content["version"] != VERSION or isinstance(content["version"], bool):
+        raise InputError(f"{path} has version {content['version']!r}; this program reads version {VERSION}.")
+    _refuse_unknown(str(path), content, {"version", "assets"})
     return [_asset(folder, asset_id, entry) for asset_id, entry in content["assets"].items()]
 
 
@@ -117,42 +121,46 @@ def _asset(folder: Path, asset_id: str, entry: Value) -> AssetEntry:
         raise InputError(f"Manifest of {folder}: asset '{asset_id}' needs a type, one of {', '.join(_KEYS)}.")
     where = f"Manifest of {folder}: asset '{asset_id}'"
     _refuse_unknown(where, entry, _KEYS[kind])
-    properties = entry.get("properties", {})
+    properties = _typed(where, entry, "properties", dict, {})
     if kind == "TABLE":
-        if "file" not in entry:
-            raise InputError(f"{where} needs a file.")
-        return AssetEntry(asset_id, kind, (), existing(folder, where, entry["file"]), entry.get("layer"), properties)
+        layer = None if entry.get("layer") is None else _typed(where, entry, "layer", str, None)
+        return AssetEntry(asset_id, kind, (), existing(folder, where, entry.get("file")), layer, properties)
     if kind == "IMAGE":
         image = _image(folder, where, entry, asset_id.rsplit("/", 1)[-1])
         return AssetEntry(asset_id, kind, (image,), properties=image.properties)
-    images = entry.get("images", [])
+    images = _typed(where, entry, "images", list, [])
     found = tuple(_image(folder, f"{where}, image {n}", image, str(n)) for n, image in enumerate(images))
     if len({image.index for image in found}) != len(found):
         raise InputError(f"{where}: the images need different indices.")
     return AssetEntry(asset_id, kind, found, properties=properties)
 
 
-def _image(folder: Path, where: str, entry: Mapping[str, Any], default_index: str) -> ImageEntry:
+def _image(folder: Path, where: str, entry: Value, default_index: str) -> ImageEntry:
+    if not isinstance(entry, dict):
+        raise InputError(f"{where} is an object with a file, or files, not {entry!r}.")
     _refuse_unknown(where, entry, _IMAGE_KEYS)
-    listed = entry.get("files", [entry["file"]] if "file" in entry else [])
+    listed = _typed(where, entry, "files", list, [entry["file"]] if "file" in entry else [])
     if not listed:
         raise InputError(f"{where} needs a file, or files.")
     files = tuple(_file(folder, where, item, entry) for item in listed)
-    index = str(entry.get("index", Path(str(files[0].path)).stem if "type" not in entry else default_index))
-    properties: dict[str, Any] = {"system:index": index, **entry.get("properties", {})}
+    named = Path(str(files[0].path)).stem if "type" not in entry else default_index
+    index = _typed(where, entry, "index", (int, str), named)
+    properties: dict[str, Any] = {"system:index": str(index), **_typed(where, entry, "properties", dict, {})}
     for key in ("time_start", "time_end"):
         if key in entry:
             properties[f"system:{key}"] = _ms(where, key, entry[key])
-    return ImageEntry(index, files, properties)
+    return ImageEntry(str(index), files, properties)
 
 
 def _file(folder: Path, where: str, item: Value, image: Mapping[str, Any]) -> FileEntry:
-    given = {"file": item} if isinstance(item, str) else dict(item)
+    if not isinstance(item, (str, dict)):
+        raise InputError(f"{where}: a file is a name or an object with file, bands and nodata, not {item!r}.")
+    given = {"file": item} if isinstance(item, str) else item
     _refuse_unknown(where, given, {"file", "bands", "nodata"})
-    bands = given.get("bands", image.get("bands") if "file" in image else None)
-    nodata = given.get("nodata", image.get("nodata", FILE_NODATA))
+    shared = _nodata(where, image, FILE_NODATA)
+    bands = _typed(where, given, "bands", list, _typed(where, image, "bands", list, None) if "file" in image else None)
     entries = None if bands is None else tuple(_band(where, band) for band in bands)
-    return FileEntry(existing(folder, where, given.get("file")), entries, nodata)
+    return FileEntry(existing(folder, where, given.get("file")), entries, _nodata(where, given, shared))
 
 
 def _band(where: str, band: Value) -> BandEntry:
@@ -161,7 +169,33 @@ def _band(where: str, band: Value) -> BandEntry:
     if not isinstance(band, dict):
         raise InputError(f"{where}: a band is a name or an object with name, source and nodata, not {band!r}.")
     _refuse_unknown(where, band, {"name", "source", "nodata"})
-    return BandEntry(band.get("name"), band.get("source"), band.get("nodata", FILE_NODATA))
+    name = _typed(where, band, "name", str, None)
+    source = _typed(where, band, "source", (int, str), None)
+    return BandEntry(name, source, _nodata(where, band, FILE_NODATA))
+
+
+_WORDS = {dict: "an object", list: "a list", str: "a text", (int, str): "a number or a text"}
+
+
+def _typed(where: str, entry: Mapping[str, Any], key: str, kind: Value, default: Value) -> Value:
+    """The value of a key, which must be of a type (or several) of `_WORDS`; the default where the key is left out.
+
+    Raises:
+        InputError: When it is of another type.
+    """
+    if key not in entry:
+        return default
+    value = entry[key]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InputError(f"{where}: {key} must be {_WORDS[kind]}, got {value!r}.")
+    return value
+
+
+def _nodata(where: str, entry: Mapping[str, Any], default: Value) -> Value:
+    value = entry.get("nodata", default)
+    if value is None or value is FILE_NODATA or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+        return value
+    raise InputError(f"{where}: nodata must be a number, or null for none, got {value!r}.")
 
 
 def existing(folder: Path, where: str, name: Value) -> Path:
@@ -170,6 +204,8 @@ def existing(folder: Path, where: str, name: Value) -> Path:
     Raises:
         InputError: When there is none of this name.
     """
+    if name is None:
+        raise InputError(f"{where} needs a file.")
     path = folder / str(name)
     if not path.is_file():
         raise InputError(f"{where}: the file {path} does not exist.")
@@ -177,7 +213,7 @@ def existing(folder: Path, where: str, name: Value) -> Path:
 
 
 def _ms(where: str, key: str, value: Value) -> int:
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
         return int(value)
     try:
         return parse_date(str(value)).ms

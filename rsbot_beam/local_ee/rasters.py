@@ -56,6 +56,8 @@ class RasterFolder:
         self._tables: dict[str, tuple[list[Row], shapely.STRtree]] = {}
         self._lock = threading.Lock()
         for entry in self._assets.values():
+            if entry.path is not None:
+                _check_layer(entry)
             for image in entry.images:
                 self._describe(_image_id(entry, image), image)
 
@@ -164,6 +166,26 @@ def outline(raster: RasterFile) -> BaseGeometry:
     frame = shapely.Polygon([raster.transform * corner for corner in corners])
     found = project(frame, raster.crs, "EPSG:4326", OUTLINE_PIECES)
     return found if np.isfinite(found.bounds).all() else box(-180, -90, 180, 90)
+
+
+def _check_layer(entry: AssetEntry) -> None:
+    """Opens a table's file, whose rows are read when they are wanted.
+
+    Raises:
+        InputError: When it is no vector file, or does not have the layer.
+    """
+    import pyogrio
+    from pyogrio.errors import DataSourceError
+
+    try:
+        layers = [str(name) for name in pyogrio.list_layers(entry.path)[:, 0]]
+    except DataSourceError as error:
+        raise InputError(f"Table '{entry.id}': {entry.path} cannot be read: {error}.") from error
+    if not layers or entry.layer not in (None, *layers):
+        wanted = "any layer" if entry.layer is None else f"a layer '{entry.layer}'"
+        raise InputError(
+            f"Table '{entry.id}': {entry.path} has not {wanted}; there are: {', '.join(layers) or 'none'}."
+        )
 
 
 def _read_table(entry: AssetEntry) -> tuple[list[Row], shapely.STRtree]:

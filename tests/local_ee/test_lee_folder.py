@@ -182,6 +182,38 @@ def write(folder, content):
             "different indices",
         ),
         ({"assets": {"a": {"type": "TABLE"}}}, "needs a file"),
+        ({"assets": {"a": {"type": "TABLE", "file": "manifest.json"}}}, "Table 'a': .* cannot be read"),
+        (
+            {"assets": {"a": {"type": "TABLE", "file": "t.geojson", "layer": "x"}}},
+            "Table 'a': .*t.geojson has not a layer 'x'; there are: t",
+        ),
+        ({"assets": {"a": {"type": "TABLE", "file": "t.geojson", "layer": 5}}}, "layer must be a text, got 5"),
+        ({"assets": {"a": {"type": "IMAGE_COLLECTION", "images": None}}}, "images must be a list, got None"),
+        ({"assets": {"a": {"type": "IMAGE_COLLECTION", "images": {}}}}, "images must be a list"),
+        ({"assets": {"a": {"type": "IMAGE_COLLECTION", "images": ["x.tif"]}}}, "image 0 is an object with a file"),
+        ({"assets": {"a": {"type": "IMAGE_COLLECTION", "images": [{"file": None}]}}}, "a file is a name or an object"),
+        ({"assets": {"a": {"type": "IMAGE", "files": "x.tif"}}}, "files must be a list, got 'x.tif'"),
+        ({"assets": {"a": {"type": "IMAGE", "files": None}}}, "files must be a list"),
+        ({"assets": {"a": {"type": "IMAGE", "files": [5]}}}, "a file is a name or an object"),
+        ({"assets": {"a": {"type": "IMAGE", "files": [{"bands": ["b1"]}]}}}, "needs a file"),
+        ({"assets": {"a": {"type": "IMAGE", "file": "x.tif", "bands": "b1"}}}, "bands must be a list, got 'b1'"),
+        ({"assets": {"a": {"type": "IMAGE", "file": "x.tif", "bands": None}}}, "bands must be a list"),
+        ({"assets": {"a": {"type": "IMAGE", "file": "x.tif", "bands": [{"name": 5}]}}}, "name must be a text, got 5"),
+        ({"assets": {"a": {"type": "IMAGE", "file": "x.tif", "bands": [{"source": 1.5}]}}}, "source must be a number"),
+        ({"assets": {"a": {"type": "IMAGE", "file": "x.tif", "nodata": "abc"}}}, "nodata must be a number, .*'abc'"),
+        ({"assets": {"a": {"type": "IMAGE", "files": [{"file": "x.tif", "nodata": []}]}}}, "nodata must be a number"),
+        (
+            {"assets": {"a": {"type": "IMAGE", "file": "x.tif", "bands": [{"name": "b", "nodata": True}]}}},
+            "nodata must be a number, or null for none, got True",
+        ),
+        ({"assets": {"a": {"type": "IMAGE", "file": "x.tif", "index": None}}}, "index must be a number or a text"),
+        ({"assets": {"a": {"type": "IMAGE", "file": "x.tif", "properties": None}}}, "properties must be an object"),
+        ({"assets": {"a": {"type": "TABLE", "file": "t.geojson", "properties": 1}}}, "properties must be an object"),
+        ({"assets": {"a": {"type": "IMAGE", "file": "x.tif", "time_start": True}}}, "no ISO 8601 time: True"),
+        ({"assets": {"a": {"type": "IMAGE", "file": "x.tif", "time_end": float("nan")}}}, "no ISO 8601 time: nan"),
+        ({"version": None, "assets": {}}, "has version None"),
+        ({"version": "1", "assets": {}}, "has version '1'"),
+        ({"asset": 1, "assets": {}}, "unknown .'asset'.; there are assets, version"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -190,19 +222,31 @@ def test_wrong_manifests_say_what_is_wrong(tmp_path, content, message):
     for name, more in (("x.tif", {"crs": UTM[0], "transform": UTM[1]}), ("plain.tif", {})):
         with rasterio.open(tmp_path / name, "w", **profile, **more) as target:
             target.write(np.zeros((2, 3, 4), np.uint8))
+    point = {"type": "Feature", "geometry": {"type": "Point", "coordinates": [1, 2]}, "properties": {}}
+    (tmp_path / "t.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": [point]}))
+    if isinstance(content, dict):
+        content = {"version": 1, **content}
     with pytest.raises(InputError, match=message):
         RasterFolder(write(tmp_path, content))
+
+
+def test_a_manifest_needs_its_version(tmp_path):
+    with pytest.raises(InputError, match=r'has no version: a manifest begins with "version": 1'):
+        read_manifest(write(tmp_path, {"assets": {}}))
+    assert read_manifest(write(tmp_path, {"version": 1, "assets": {}})) == []
+
+
+def test_null_nodata_and_a_null_layer_are_none(samples, tmp_path):
+    image = {"type": "IMAGE", "file": str(samples.folder / "utm.tif"), "nodata": None}
+    table = {"type": "TABLE", "file": str(samples.folder / "fields.geojson"), "layer": None}
+    folder = RasterFolder(write(tmp_path, {"version": 1, "assets": {"a": image, "t": table}}))
+    assert folder.pixels("a", ["B1"], PixelGrid(*UTM, (180, 200)))["B1"][1].all()
+    assert len(list(folder.features("t", None))) == 3
 
 
 def test_a_folder_without_manifest(tmp_path):
     with pytest.raises(InputError, match=r"has no manifest.json"):
         read_manifest(tmp_path)
-
-
-def test_a_broken_table_is_an_input_error(tmp_path):
-    write(tmp_path, {"assets": {"t": {"type": "TABLE", "file": "manifest.json"}}})
-    with pytest.raises(InputError, match="Table 't'"):
-        RasterFolder(tmp_path).features("t", None)
 
 
 class TestPixelGrid:
