@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "storage": {"errors", "leftovers"},
     "listening": {"errors"},
     "extras": {"errors"},
-    "earth_process": {"errors"},
+    "earth_process": {"errors", "extras"},
     "geometry": {"errors"},
     "data": {"errors", "storage", "geometry"},
     "earthengine": {"errors", "storage", "geometry", "data"},

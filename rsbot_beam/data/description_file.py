@@ -9,7 +9,14 @@ from typing import Any
 from rsbot_beam import storage
 from rsbot_beam.errors import InputError
 
+# What reading a part raises that is not there, or is something else than it should be.
+READING_ERRORS = (LookupError, TypeError, AttributeError, ValueError)
 _JSON = {dict: "object", list: "list", str: "text", int: "number"}
+
+
+def what_is_wrong(error: Exception) -> str:
+    """What is wrong with a description, in words, by what reading a part of it raised."""
+    return f"it lacks {error.args[0]}" if isinstance(error, KeyError) and error.args else str(error)
 
 
 def read_description(

@@ -16,6 +16,7 @@ MODEL_FILE = "model.json"
 SAVED_MODEL = "saved_model"
 KERAS_MODEL = "model.keras"
 VERSION = 1
+REMEDY = "remove it and start `rsbot train` again"
 # What those who read it count on.
 PARTS = {
     "task": str,
@@ -34,8 +35,7 @@ def read_model_file(root: str) -> dict[str, Any] | None:
     Raises:
         InputError: It is damaged, lacks something, or is of another version.
     """
-    remedy = "remove it and start `rsbot train` again"
-    return read_description(storage.join(root, MODEL_FILE), VERSION, PARTS, remedy)
+    return read_description(storage.join(root, MODEL_FILE), VERSION, PARTS, REMEDY)
 
 
 def write_model_file(root: str, content: Mapping[str, Any]) -> None:

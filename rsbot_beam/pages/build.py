@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rsbot_beam import storage
+from rsbot_beam.data.description_file import READING_ERRORS, what_is_wrong
 from rsbot_beam.errors import InputError
 from rsbot_beam.pages.extras import extra
 from rsbot_beam.pages.kinds import FOLDER, Found, found_in, kind_of
@@ -90,9 +91,10 @@ def write_pages(view: View, options: PageOptions, output: str | None = None) -> 
             continue
         try:
             text = make_page(part.path, part.kind, options)
-        except InputError as error:
-            broken[part.name] = str(error)
-            LOGGER.warning("no page of %s: %s", part.path, error)
+        except READING_ERRORS as error:  # InputError among them
+            broken[part.name] = str(error) if isinstance(error, InputError) else f"damaged: {what_is_wrong(error)}"
+            LOGGER.warning("no page of %s: %s", part.path, broken[part.name])
+            LOGGER.debug("as follows", exc_info=error)
             continue
         files.append(storage.join(part.path, PAGE_FILE))
         _write(files[-1], text)

@@ -7,6 +7,7 @@ from typing import Any
 
 from rsbot_beam import storage
 from rsbot_beam.data.dataset_file import require_dataset_file
+from rsbot_beam.data.description_file import READING_ERRORS, what_is_wrong
 from rsbot_beam.data.map_file import require_map_file
 from rsbot_beam.data.model_file import require_model_file
 from rsbot_beam.data.period import period_text
@@ -53,8 +54,8 @@ def _card(part: Found, broken: str, index: int) -> dict[str, Any]:
         return card
     try:
         lines = {DATASET: dataset_lines, MODEL: model_lines, MAP: map_lines}[part.kind](part.path)
-    except (RsbotError, OSError, KeyError, TypeError, ValueError) as error:
-        return {**card, "wrong": f"its description cannot be read ({error})"}
+    except (RsbotError, OSError, *READING_ERRORS) as error:
+        return {**card, "wrong": f"its description cannot be read ({what_is_wrong(error)})"}
     picture = _picture(part) if index < MOST_PICTURES else ""
     return {**card, "lines": [line for line in lines if line], "picture": picture}
 

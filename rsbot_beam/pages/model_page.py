@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from rsbot_beam import storage
-from rsbot_beam.data.model_file import require_model_file
+from rsbot_beam.data.description_file import READING_ERRORS, what_is_wrong
+from rsbot_beam.data.model_file import MODEL_FILE, REMEDY, require_model_file
 from rsbot_beam.data.period import period_text
 from rsbot_beam.errors import InputError
 from rsbot_beam.geometry.units import unit_of
@@ -36,7 +37,11 @@ def page(path: str, options: PageOptions) -> str:
         InputError: Its training has not ended, a file is damaged, or the extra `views` is not installed.
     """
     model = require_model_file(path)
-    colours = {item["name"]: item["colour"] for item in model["classes"]}
+    try:
+        told = _told(path, model)
+        colours = {item["name"]: item["colour"] for item in model["classes"]}
+    except READING_ERRORS as error:
+        raise InputError(f"{storage.join(path, MODEL_FILE)} is damaged ({what_is_wrong(error)}): {REMEDY}") from error
     folders, more = find_evaluations(path)
     return render(
         "model.html.j2",
@@ -44,14 +49,22 @@ def page(path: str, options: PageOptions) -> str:
         options=options,
         path=path,
         model=model,
-        facts=facts(model),
         charts_of_training=training_charts(read_history(path)),
-        best_epoch=model["training"]["best_epoch"],
         evaluations=[read_evaluation(folder, colours) for folder in folders],
         more_evaluations=more,
-        evaluate_command=_evaluate_command(path, model["training"]["dataset"]),
-        counts_pixels=any((model["training"].get("pixels_of_classes") or {}).values()),
+        **told,
     )
+
+
+def _told(path: str, model: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says of a model by its description alone."""
+    training = model["training"]
+    return {
+        "facts": facts(model),
+        "best_epoch": training["best_epoch"],
+        "evaluate_command": _evaluate_command(path, training["dataset"]),
+        "counts_pixels": any((training.get("pixels_of_classes") or {}).values()),
+    }
 
 
 def _evaluate_command(path: str, dataset: Mapping[str, Any]) -> str:

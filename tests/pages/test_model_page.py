@@ -46,6 +46,44 @@ def test_a_model_without_an_evaluation_says_how_to_make_one(tmp_path: Path) -> N
     assert "3 epochs, the best was 2" in text
 
 
+@pytest.mark.parametrize("name", ["training", "scores", "versions"])
+def test_a_part_that_is_not_there_is_named(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    model = write_model(tmp_path / "bad")
+    without(model, name)
+    assert main(["view", str(model)]) == 2
+    said = capsys.readouterr().err
+    assert f"{model}/model.json is damaged (it lacks {name}): remove it and start `rsbot train` again" in said
+    assert "Traceback" not in said
+    assert not (model / "view.html").exists()
+
+
+@pytest.mark.parametrize(
+    "training",
+    [None, [], "x", {}, {"best_epoch": 1}, {"epochs_done": 1, "best_epoch": 1, "dataset": {"splits": {"train": 3}}}],
+)
+def test_a_training_of_any_shape_is_told_in_a_sentence(tmp_path: Path, training: object) -> None:
+    model = write_model(tmp_path, training=training)
+    with pytest.raises(InputError, match=r"model\.json is damaged \(.+\): remove it"):
+        page(str(model), PageOptions())
+
+
+def test_a_damaged_model_leaves_the_folder_its_page(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_model(tmp_path / "good")
+    without(write_model(tmp_path / "bad"), "training")
+    assert main(["view", str(tmp_path)]) == 0
+    assert (tmp_path / "good/view.html").exists()
+    assert not (tmp_path / "bad/view.html").exists()
+    assert "bad/model.json is damaged (it lacks training)" in text_of((tmp_path / "view.html").read_text())
+    assert "no page of" in caplog.text
+
+
+def without(model: Path, name: str) -> None:
+    """Take a part out of the description of a model."""
+    content = read_model_file(str(model)) or {}
+    del content[name]
+    write_model_file(str(model), content)
+
+
 def test_pixels_of_classes_are_told_where_they_were_counted(tmp_path: Path) -> None:
     model = write_model(tmp_path)
     assert "Class code pixels weight" in text_of(page(str(model), PageOptions()))

@@ -120,6 +120,19 @@ def test_a_folder_of_several(dataset: Path, tmp_path: Path, capsys: pytest.Captu
     assert not (tmp_path / "half/view.html").exists()
 
 
+def test_a_part_of_a_folder_that_its_page_stumbles_over(dataset: Path, tmp_path: Path) -> None:
+    for name in ("bad", "good"):
+        shutil.copytree(dataset, tmp_path / name, ignore=shutil.ignore_patterns("view.html"))
+    file = tmp_path / "bad/dataset.json"
+    content = json.loads(file.read_text())
+    del content["grid"]["crs"]
+    file.write_text(json.dumps(content))
+    assert main(["view", str(tmp_path), "--no_examples"]) == 0
+    assert (tmp_path / "good/view.html").exists()
+    assert not (tmp_path / "bad/view.html").exists()
+    assert "damaged: it lacks crs" in (tmp_path / "view.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
