@@ -13,6 +13,7 @@ import math
 
 import numpy as np
 from affine import Affine
+from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from rsbot_beam.errors import GridError
@@ -79,7 +80,8 @@ def pixel_areas(geobox: GeoBox) -> np.ndarray:
         geobox: In any CRS, across the antimeridian or over a pole as well.
 
     Returns:
-        (height, width) float64, square metres; for geographic CRSs a read-only view of one column.
+        (height, width) float64, square metres; for geographic CRSs a read-only view of one column. In projected CRSs the
+        area of a pixel does not depend on the geobox that it is in, to the last bit, but at the edge of the globe.
 
     Raises:
         GridError: The CRS has no longitude and latitude for any of the pixels.
@@ -91,6 +93,9 @@ def pixel_areas(geobox: GeoBox) -> np.ndarray:
     if pieces > 1:
         finer = GeoBox((height * pieces, width * pieces), geobox.transform * Affine.scale(1 / pieces), geobox.crs)
         return pixel_areas(finer).reshape(height, pieces, width, pieces).sum(axis=(1, 3))
+    areas = _on_lattice(geobox)
+    if areas is not None:
+        return areas
     rows, cols = _nodes(geobox, 0), _nodes(geobox, 1)
     return _weights(geobox.shape[0], rows) @ _areas_at(geobox, rows, cols) @ _weights(geobox.shape[1], cols).T
 
@@ -135,6 +140,35 @@ def _on_sphere(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
     return radius * np.stack([cosine * np.cos(lon), cosine * np.sin(lon), np.sin(authalic)], axis=-1)
 
 
+def _on_lattice(geobox: GeoBox) -> np.ndarray | None:
+    """Areas interpolated between pixels whose indices, counted from the origin of the CRS, are multiples of one number.
+
+    None where one of these pixels, which may lie outside of the geobox, has no ground.
+    """
+    to = geobox.transform
+    linear = Affine(to.a, to.b, 0.0, to.d, to.e, 0.0)
+    origin = ~linear * (to.c, to.f)
+    places = []
+    for axis, step in enumerate(_metres(geobox)):
+        spacing = max(1, int(NODE_SPACING / step))
+        # Rounded, as the noise of the division must not decide.
+        index = round(origin[1 - axis], 6) + np.arange(geobox.shape[axis])
+        first, last = int(index[0] // spacing), int(index[-1] // spacing) + 1
+        places.append((np.arange(first, last + 1) * spacing, index / spacing - first))
+    (rows, down), (cols, across) = places
+    areas = _node_areas(geobox.crs, linear, rows, cols)
+    if not np.isfinite(areas).all():
+        return None
+    return _interpolated(_interpolated(areas, down).T, across).T
+
+
+def _interpolated(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Values (N, M) at places along the first axis, linear between the rows. No matrix product: its last bits vary."""
+    below = np.minimum(places.astype(int), len(values) - 2)
+    share = (places - below)[:, np.newaxis]
+    return values[below] * (1 - share) + values[below + 1] * share
+
+
 def _nodes(geobox: GeoBox, axis: int) -> np.ndarray:
     """Indices, with fractions, of the rows (axis 0) or columns (axis 1) at whose pixels the area is computed."""
     count = geobox.shape[axis]
@@ -156,19 +190,23 @@ def _metres(geobox: GeoBox) -> tuple[float, float]:
 
 def _areas_at(geobox: GeoBox, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
     """Areas of the pixels at all pairs of rows and columns, (rows, columns)."""
-    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])[:, :, np.newaxis, np.newaxis]
-    col, row = np.broadcast_arrays(cols + corners[:, 0], rows[:, np.newaxis] + corners[:, 1])
-    to = geobox.transform
-    x, y = to.a * col + to.b * row + to.c, to.d * col + to.e * row + to.f
-    lon, lat = transformer(str(geobox.crs), LONLAT).transform(x, y)
-    with np.errstate(invalid="ignore"):
-        points = _on_sphere(np.asarray(lon), np.asarray(lat))
-        areas = np.linalg.norm(np.cross(points[2] - points[0], points[3] - points[1]), axis=-1) / 2
+    areas = _node_areas(geobox.crs, geobox.transform, rows, cols)
     known = np.isfinite(areas)
     if not known.any():
         raise GridError(f"{geobox.crs} has no longitude and latitude for the pixels of {geobox.boundingbox}")
     # Beyond the edge of the globe there is no ground, and no data either; zeros would tear its neighbours down.
     return np.where(known, areas, areas[known].mean())
+
+
+def _node_areas(crs: CRS | None, to: Affine, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
+    """Areas of the pixels of an affine at all pairs of rows and columns, not finite where there is no ground."""
+    corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])[:, :, np.newaxis, np.newaxis]
+    col, row = np.broadcast_arrays(cols + corners[:, 0], rows[:, np.newaxis] + corners[:, 1])
+    x, y = to.a * col + to.b * row + to.c, to.d * col + to.e * row + to.f
+    lon, lat = transformer(str(crs), LONLAT).transform(x, y)
+    with np.errstate(invalid="ignore"):
+        points = _on_sphere(np.asarray(lon), np.asarray(lat))
+        return np.linalg.norm(np.cross(points[2] - points[0], points[3] - points[1]), axis=-1) / 2
 
 
 def _weights(count: int, nodes: np.ndarray) -> np.ndarray:

@@ -119,6 +119,17 @@ def test_rotated_degrees_are_not_rows() -> None:
     assert pixel_areas(rotated).mean() == pytest.approx(1.01 * upright.mean(), rel=1e-4)
 
 
+def test_rotated_and_south_up_pixels() -> None:
+    upright = pixel_areas(PLACES["UTM, edge of the zone"])
+    to = PLACES["UTM, edge of the zone"].transform
+    turned = GeoBox((SIZE, SIZE), to * Affine.translation(0, SIZE) * Affine.scale(1, -1), "EPSG:32660")
+    np.testing.assert_allclose(pixel_areas(turned), upright[::-1], rtol=1e-9)
+    # The middle of a turn about the centre of a pixel stays where it is.
+    centre = Affine.translation(512.5, 512.5)
+    rotated = GeoBox((SIZE, SIZE), to * centre * Affine.rotation(30) * ~centre, "EPSG:32660")
+    assert pixel_areas(rotated)[512, 512] == pytest.approx(upright[512, 512], rel=1e-7)
+
+
 def test_projected_rows_are_refused() -> None:
     with pytest.raises(GridError, match="EPSG:32719"):
         row_areas(PLACES["UTM south"])
@@ -169,6 +180,14 @@ def test_classes_of_16_bits_and_of_a_block() -> None:
 def test_codes_of_another_shape_are_refused() -> None:
     with pytest.raises(GridError, match=r"\(3, 4\)"):
         class_areas(np.zeros((3, 4), np.uint8), PLACES["UTM south"])
+
+
+@pytest.mark.parametrize("name", ["UTM south", "UTM, edge of the zone", "EPSG:3413", "feet"])
+def test_the_area_of_a_pixel_is_that_of_its_place_to_the_last_bit(name: str) -> None:
+    box = PLACES[name]
+    whole = pixel_areas(box)
+    for rows, cols in ((slice(0, 128), slice(0, 128)), (slice(300, 811), slice(17, 18)), (slice(1000, 1024),) * 2):
+        np.testing.assert_array_equal(pixel_areas(box[rows, cols]), whole[rows, cols])
 
 
 def test_areas_do_not_depend_on_the_tiling() -> None:
