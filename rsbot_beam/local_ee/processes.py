@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, wait
 from typing import Any
 
 from rsbot_beam.local_ee import deadlines
@@ -72,22 +72,36 @@ class SlowImages:
         """The answer to `image:computePixels`, computed in another process.
 
         Raises:
-            RequestError: As `Evaluator.compute_pixels`, and as `deadlines.check`.
+            RequestError: As `Evaluator.compute_pixels`, and as `deadlines.check`; 503 when a process was killed: the next
+            request starts new ones.
         """
-        with self._lock:
-            if self._pool is None:
-                self._pool = ProcessPoolExecutor(os.cpu_count() or 2, self._context, _start, self._arguments)
-            slot = next(self._numbers) % _SLOTS
-            self._given_up[slot] = 0
-            future = self._pool.submit(_compute, body, deadlines.current().seconds_left, slot)
-            self._running.add(future)
-        future.add_done_callback(self._running.discard)
-        answer = self._awaited(future, slot)
+        pool = self._started()
+        try:
+            answer = self._answer(pool, body)
+        except BrokenExecutor as error:
+            with self._lock:
+                self._pool = None if self._pool is pool else self._pool
+            deadlines.check()
+            raise RequestError("The service is currently unavailable.", 503) from error
         if isinstance(answer, PixelAnswer):
             return answer
         raise RequestError(*answer)
 
-    def _awaited(self, future: Future[Any], slot: int) -> Any:  # noqa: ANN401 - whatever the process returned
+    def _started(self) -> ProcessPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(os.cpu_count() or 2, self._context, _start, self._arguments)
+            return self._pool
+
+    def _answer(self, pool: ProcessPoolExecutor, body: bytes) -> PixelAnswer | tuple[str, int]:
+        slot = next(self._numbers) % _SLOTS
+        self._given_up[slot] = 0
+        future = pool.submit(_compute, body, deadlines.current().seconds_left, slot)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return self._awaited(future, slot)
+
+    def _awaited(self, future: Future[Any], slot: int) -> PixelAnswer | tuple[str, int]:
         try:
             while not wait([future], _LOOK_EVERY).done:
                 deadlines.check()
@@ -95,7 +109,8 @@ class SlowImages:
             self._given_up[slot] = 1
             future.cancel()
             raise
-        return future.result()
+        answer: PixelAnswer | tuple[str, int] = future.result()
+        return answer
 
     @property
     def is_computing(self) -> bool:

@@ -166,6 +166,29 @@ def test_a_computation_in_another_process_ends_when_it_is_given_up(earth):
         images.close()
 
 
+def test_a_process_that_is_killed_is_replaced(earth):
+    images = SlowImages(partial(command.providers, (), True, 0), Limits())
+    season = ee.ImageCollection("COPERNICUS/S2_SR_HARMONIZED").filterDate("2021-01-01", "2024-01-01")
+
+    def body(side: int) -> bytes:
+        grid = earth.make_grid("EPSG:32633", earth.UTM[1], side, side)
+        return body_of(season.select("B[2-8]").median(), fileFormat="NPY", grid=grid)
+
+    def kill() -> None:
+        assert eventually(lambda: images._pool is not None and images._pool._processes)
+        os.kill(next(iter(images._pool._processes)), signal.SIGKILL)
+
+    threading.Timer(1.0, kill).start()
+    try:
+        with pytest.raises(RequestError, match="currently unavailable") as caught:
+            images.compute_pixels(body(800))
+        assert caught.value.code == 503
+        assert images.compute_pixels(body(4)).pixels == 16
+        assert not images.is_computing
+    finally:
+        images.close()
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_signals_end_the_command_while_it_computes(earth, tmp_path, sign):
     code, seconds = signalled(["-m", "pipelines.earth"], tmp_path, sign)
