@@ -107,10 +107,9 @@ def read_manifest(folder: Path) -> list[AssetEntry]:
         raise InputError(f"{path} cannot be read: {error}.") from error
     if not isinstance(content, dict) or not isinstance(content.get("assets"), dict):
         raise InputError(f'{path} must be {{"version": {VERSION}, "assets": {{id: {{...}}}}}}.')
-    if "version" not in content:
-        raise InputError(f'{path} has no version: a manifest begins with "version": {VERSION}.')
-    if content["version"] != VERSION or isinstance(content["version"], bool):
-        raise InputError(f"{path} has version {content['version']!r}; this program reads version {VERSION}.")
+    version = content.get("version", VERSION)
+    if version != VERSION or isinstance(version, bool):
+        raise InputError(f"{path} has version {version!r}; this program reads version {VERSION}.")
     _refuse_unknown(str(path), content, {"version", "assets"})
     return [_asset(folder, asset_id, entry) for asset_id, entry in content["assets"].items()]
 

@@ -230,10 +230,12 @@ def test_wrong_manifests_say_what_is_wrong(tmp_path, content, message):
         RasterFolder(write(tmp_path, content))
 
 
-def test_a_manifest_needs_its_version(tmp_path):
-    with pytest.raises(InputError, match=r'has no version: a manifest begins with "version": 1'):
-        read_manifest(write(tmp_path, {"assets": {}}))
+def test_a_manifest_is_of_this_version(tmp_path):
+    assert read_manifest(write(tmp_path, {"assets": {}})) == []
     assert read_manifest(write(tmp_path, {"version": 1, "assets": {}})) == []
+    for version in (2, True, "1", None):
+        with pytest.raises(InputError, match=f"has version {version!r}; this program reads version 1"):
+            read_manifest(write(tmp_path, {"version": version, "assets": {}}))
 
 
 def test_null_nodata_and_a_null_layer_are_none(samples, tmp_path):
