@@ -65,9 +65,21 @@ def check_folder(path: str) -> None:
         _check_can_be_made(Path(path).absolute())
 
 
+def existing_part(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that is there; PermissionError where that cannot be seen."""
+    while not path.exists():
+        path = path.parent
+    return path
+
+
 def _check_can_be_made(folder: Path) -> None:
     # What is there already is not looked at: a finished dataset on a read-only disk can be started again.
-    there = next(part for part in (folder, *folder.parents) if part.exists())
+    try:
+        there = existing_part(folder)
+    except PermissionError as error:
+        raise InputError(
+            f"output={str(folder)!r} cannot be made: {error.filename} cannot be looked at; name another folder with --output"
+        ) from error
     if not there.is_dir():
         raise InputError(f"output={str(folder)!r} cannot be made: {there} is a file; name a folder with --output")
     if there != folder and not os.access(there, os.W_OK | os.X_OK):

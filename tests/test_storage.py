@@ -291,6 +291,15 @@ def test_a_folder_where_none_can_be_made_is_refused(tmp_path: Path, monkeypatch:
     storage.check_folder(str(tmp_path))
 
 
+def test_a_folder_that_cannot_be_looked_at_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)  # root may look everywhere
+    with pytest.raises(InputError, match=r"cannot be made: .*/a cannot be looked at"):
+        storage.check_folder(str(tmp_path / "a"))
+
+
 @pytest.fixture
 def refusing(google_credentials: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], str]]:
     """A Google Cloud Storage that answers everything with one status; gives the name of its bucket."""

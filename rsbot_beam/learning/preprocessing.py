@@ -206,6 +206,13 @@ def _histograms(
     """Of all bands at once, as each analysis costs tf.Transform some passes of its own.
 
     Those of narrow types do not depend on the levels: where all bands are narrow, they need no pass before theirs.
+
+    Args:
+        feature: Name of the feature that the bands become.
+        pixels: Of each band.
+        values: Of each band, above its origin, float32.
+        bands: In that order.
+        levels: (bands,) each: origins float64; least and greatest value above them, float32.
     """
     origins, least, most = levels
     narrow = [_is_narrow(band) for band in bands]

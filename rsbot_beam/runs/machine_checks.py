@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rsbot_beam import storage
 from rsbot_beam.data.findings import Finding
 from rsbot_beam.earthengine.endpoint import Endpoint
 from rsbot_beam.errors import InputError
@@ -57,7 +58,7 @@ def check_space(folder: str) -> Finding:
         folder: That may not exist.
     """
     try:
-        there = _deepest(Path(folder).absolute())
+        there = storage.existing_part(Path(folder).absolute())
     except PermissionError as error:
         remedy = "name another folder with --output, or have the right to enter the folders above it"
         return Finding("output", "failed", f"{error.filename} cannot be looked at: permission denied", remedy)
@@ -74,13 +75,6 @@ def check_space(folder: str) -> Finding:
         state = "failed" if free < _FULL else "warning"
         return Finding("output", state, found, "make room, or name a folder on a larger disk, or gs://, with --output")
     return Finding("output", "ok", found)
-
-
-def _deepest(path: Path) -> Path:
-    """The path itself, or the nearest folder above it that is there."""
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 def check_gpu(devices: Mapping[str, Any] | None = None, driver: bool | None = None) -> Finding:

@@ -12,7 +12,7 @@ LOGGER = logging.getLogger(__name__)
 T = TypeVar("T")
 # Two files keep a disk busy; the encoding of one goes on while the other is flushed.
 _THREADS = 2
-# Seconds without anything stored, after which it is said: a disk or a bucket that hangs shows by nothing else.
+# Seconds of waiting for one file, after which it is said: a disk or a bucket that hangs shows by nothing else.
 PATIENCE = 30.0
 
 
@@ -52,7 +52,7 @@ class WriteBehind:
             return _written_now(write)
         with self._changed:
             while not self._changed.wait_for(lambda: self._held + nbytes <= self._limit, PATIENCE):
-                _say_that_nothing_is_stored()
+                _say_that_it_takes_long()
             self._held += nbytes
         future = self._pool.submit(write)
         future.add_done_callback(lambda _: self._release(nbytes))
@@ -67,12 +67,12 @@ class WriteBehind:
 def result_of(future: Future[T]) -> T:
     """What a write returned, or raises what it raised; waits for it."""
     while not wait([future], PATIENCE).done:
-        _say_that_nothing_is_stored()
+        _say_that_it_takes_long()
     return future.result()
 
 
-def _say_that_nothing_is_stored() -> None:
-    LOGGER.warning("nothing was stored for %g s: the output's disk or bucket is slow, or does not answer", PATIENCE)
+def _say_that_it_takes_long() -> None:
+    LOGGER.warning("waiting for %g s to store: the output's disk or bucket is slow, or does not answer", PATIENCE)
 
 
 def _written_now(write: Callable[[], T]) -> Future[T]:

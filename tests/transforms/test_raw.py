@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from rsbot_beam.data.splits import SpatialSplit
 from rsbot_beam.transforms import raw
 from rsbot_beam.transforms.progress import PROGRESS
 from rsbot_beam.transforms.raw import WriteRawShards
+from rsbot_beam.transforms.write_behind import WriteBehind
 
 pytestmark = pytest.mark.integration
 
@@ -110,21 +110,16 @@ def test_shards_above_the_bound_are_stored_as_well(tmp_path: Path, layout: Layou
 
 
 class DeadDisk:
-    """`os.fsync` that fails for the first file, and holds the next until then."""
+    """`os.fsync` that fails for the first shard's file at once, and for others when the run is over."""
 
     def __init__(self) -> None:
-        self.calls, self.lock, self.failed = 0, threading.Lock(), threading.Event()
+        self.calls, self.lock, self.over = 0, threading.Lock(), threading.Event()
 
     def __call__(self, descriptor: int) -> None:
-        del descriptor
         with self.lock:
             self.calls += 1
-            turn = self.calls
-        if turn > 1:
-            self.failed.wait(30)
-            time.sleep(0.5)  # the bundle fails meanwhile
-        else:
-            self.failed.set()
+        if "s0.arrow" not in str(Path(f"/proc/self/fd/{descriptor}").readlink()):
+            self.over.wait(60)
         raise OSError(5, "Input/output error")
 
 
@@ -135,8 +130,10 @@ def test_what_is_queued_behind_a_failure_is_given_up(
     monkeypatch.setattr(os, "fsync", disk)
     with pytest.raises(Exception, match="Input/output error"):
         written(RawStore(str(tmp_path), layout), shards)
-    time.sleep(1.5)
-    assert disk.calls <= 3, "each of the five would take its time to fail"
+    disk.over.set()
+    # What was queued before this has begun when this is done.
+    WriteBehind.shared(raw.WRITE_BEHIND_BYTES).submit(0, lambda: None).result(60)
+    assert disk.calls <= 3, "the one that failed, and one in each of the two threads"
 
 
 @pytest.mark.parametrize("failing", [0, SHARDS - 1])
