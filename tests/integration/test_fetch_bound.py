@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 # What the README promises, in bytes.
 MOST = 64_000_000
-QUIET = 3.0  # seconds without an answer, after which no more are expected
+QUIET = 6.0  # seconds without an answer, after which no more are expected
 
 
 class DeadDisk:
